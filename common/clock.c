@@ -1,0 +1,26 @@
+#include "common/clock.h"
+
+#include <time.h>
+
+static int64_t read_us(clockid_t id)
+{
+    struct timespec now;
+
+    clock_gettime(id, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t ms_clock_mono_us(void)
+{
+    return read_us(CLOCK_MONOTONIC);
+}
+
+int64_t ms_clock_mono_ms(void)
+{
+    return ms_clock_mono_us() / 1000;
+}
+
+int64_t ms_clock_wall_ms(void)
+{
+    return read_us(CLOCK_REALTIME) / 1000;
+}

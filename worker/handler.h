@@ -1,0 +1,71 @@
+/*
+ * handler: the code that does a job, seen from inside its slot.
+ *
+ * Runs in a child process and may block.  One job at a time.  The context is
+ * its only way out; all that it gives is good until the handler returns.
+ */
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "common/redis.h"
+#include "worker/held.h"
+
+struct ms_ctx;
+
+typedef enum ms_outcome ms_handler_fn(struct ms_ctx *ctx);
+
+struct ms_handler {
+    const char *kind; /* exact, or a prefix that ends in '*' */
+    ms_handler_fn *run;
+};
+
+/* The built-in handlers, `kind` NULL behind the last (handlers.c). */
+extern const struct ms_handler ms_handlers[];
+
+/* The exact kind first, then the longest prefix; NULL: none. */
+const struct ms_handler *ms_handler_find(const char *kind);
+
+/* ---- what the job is ---- */
+const struct ms_held *ms_ctx_job(const struct ms_ctx *ctx);
+const msgpack_object *ms_ctx_payload(const struct ms_ctx *ctx);
+const struct ms_conf *ms_ctx_conf(const struct ms_ctx *ctx);
+const char *ms_ctx_pod(const struct ms_ctx *ctx);
+
+/* ---- what the handler tells ---- */
+
+/* All numbers in `checkpoint` are since the job began.  Copies.  Blocks while
+ * more than `max_ahead` checkpoints wait to be committed (0: never), so that
+ * what a crash makes read again stays bounded. */
+void ms_ctx_checkpoint(struct ms_ctx *ctx,
+                       const struct ms_checkpoint *checkpoint, int max_ahead);
+void ms_ctx_progress(struct ms_ctx *ctx, double part);
+
+/* Each sets what goes with the outcome that the handler then returns. */
+void ms_ctx_set_result(struct ms_ctx *ctx, const void *msgpack, size_t len);
+void ms_ctx_set_error(struct ms_ctx *ctx, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void ms_ctx_set_delay(struct ms_ctx *ctx, int64_t delay_ms);
+
+/* ---- what it must watch ---- */
+
+/* Looks at the channel without blocking.  A handler that takes long asks often
+ * and returns MS_CANCELLED (CANCEL, LOST) or, when it can resume, MS_RELEASED
+ * (DRAIN).  For one that does not, slots has TERM and KILL. */
+enum ms_stop ms_ctx_stop_wanted(struct ms_ctx *ctx);
+
+/* The channel's descriptor, to wait on it beside others: readable means that
+ * ms_ctx_stop_wanted() may have changed. */
+int ms_ctx_fd(const struct ms_ctx *ctx);
+
+/* The same as a one-shot wait: returns early when a stop is wanted. */
+enum ms_stop ms_ctx_sleep(struct ms_ctx *ctx, int64_t ms);
+
+/* This slot's own loop and Redis connection (made on first use, kept warm).
+ * The loop also watches the channel, so that a handler that runs the loop
+ * sees a stop.  NULL with an error set where Redis cannot be reached. */
+struct ev_loop *ms_ctx_loop(struct ms_ctx *ctx);
+struct ms_redis *ms_ctx_redis(struct ms_ctx *ctx);
