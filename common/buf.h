@@ -14,9 +14,9 @@ struct ms_buf {
     size_t cap;
 };
 
-#define MS_BUF_INIT                                                            \
-    {                                                                          \
-        NULL, 0, 0                                                             \
+#define MS_BUF_INIT \
+    {               \
+        NULL, 0, 0  \
     }
 
 /* Frees the bytes and leaves an empty buffer, ready for use again. */

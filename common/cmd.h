@@ -25,9 +25,9 @@ struct ms_cmd {
     size_t n_keys;
 };
 
-#define MS_CMD_INIT                                                            \
-    {                                                                          \
-        NULL, MS_BUF_INIT, 0, 0                                                \
+#define MS_CMD_INIT             \
+    {                           \
+        NULL, MS_BUF_INIT, 0, 0 \
     }
 
 /* Frees what it holds and leaves an empty command. */

@@ -19,19 +19,19 @@
  * field alone, and the queue's default counts. */
 struct ms_queue_conf {
     char *name;
-    int64_t max_workers; /* default 1 */
-    int64_t max_attempts; /* 5 */
-    int64_t timeout_ms;  /* 10m */
+    int64_t max_workers;                                      /* default 1 */
+    int64_t max_attempts;                                     /* 5 */
+    int64_t timeout_ms;                                       /* 10m */
     int64_t backoff_enabled, backoff_base_ms, backoff_max_ms; /* 1 5s 30m */
-    int64_t retain_done_ms, retain_dead_ms, retain_done_max; /* 7d 30d 10000 */
-    int64_t max_length; /* 0: unbounded */
-    char *when_full;    /* "refuse" or "drop_oldest"; NULL: not said */
-    int64_t group_max;  /* 0: no cap */
+    int64_t retain_done_ms, retain_dead_ms, retain_done_max;  /* 7d 30d 10000 */
+    int64_t max_length;                                       /* 0: unbounded */
+    char *when_full;     /* "refuse" or "drop_oldest"; NULL: not said */
+    int64_t group_max;   /* 0: no cap */
     int64_t crash_limit; /* 3 */
 };
 
 struct ms_kind_conf {
-    char *prefix, *queue, *limit; /* NULL: not said */
+    char *prefix, *queue, *limit;     /* NULL: not said */
     int64_t max_attempts, timeout_ms; /* -1: not said */
 };
 
@@ -89,9 +89,9 @@ struct ms_conf {
 
 /* What the command line says; NULL: not said. */
 struct ms_conf_flags {
-    const char *config;  /* --config FILE */
-    const char *redis;   /* --redis URL */
-    const char *fleet;   /* --fleet NAME */
+    const char *config; /* --config FILE */
+    const char *redis;  /* --redis URL */
+    const char *fleet;  /* --fleet NAME */
 };
 
 /* Reads flags, `environ` and the file (MUSTER_CONFIG where no flag names one;

@@ -29,11 +29,11 @@ struct ms_job {
     int priority;
     bool json; /* payload and result are JSON, else msgpack */
     struct ms_bytes payload, result, cursor;
-    int64_t seq; /* of the cursor; 0: none yet */
+    int64_t seq;                             /* of the cursor; 0: none yet */
     int64_t attempts, max_attempts, crashes; /* max_attempts 0: the queue's */
     int64_t fence;
     char *pod, *parent, *group, *unique, *error;
-    char *errors; /* a JSON array, or NULL */
+    char *errors;  /* a JSON array, or NULL */
     int64_t chunk; /* -1: no chunk */
     int64_t created_ms, ready_ms, started_ms, finished_ms, due_ms, expires_ms;
     int64_t timeout_ms; /* 0: the queue's */

@@ -22,7 +22,7 @@ char *ms_xasprintf(const char *format, ...)
     __attribute__((format(printf, 1, 2), returns_nonnull));
 
 /* For our own mistakes; bad input is an error, never an assertion. */
-#define ms_assert(cond)                                                        \
+#define ms_assert(cond) \
     ((cond) ? (void)0 : ms_assert_failed(#cond, __FILE__, __LINE__))
 
 /* Prints where and aborts. */

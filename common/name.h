@@ -11,7 +11,7 @@
 
 #include "common/err.h"
 
-#define MS_NAME_MAX 64
+#define MS_NAME_MAX   64
 #define MS_JOB_ID_MAX 128
 #define MS_UNIQUE_MAX 256
 

@@ -30,8 +30,7 @@ enum ms_err ms_val_from_json(const char *text, size_t len,
 
 /* MS_EPROTO unless the bytes are exactly one object. */
 enum ms_err ms_val_from_msgpack(const void *bytes, size_t len,
-                                struct ms_val *out_val,
-                                struct ms_error *error);
+                                struct ms_val *out_val, struct ms_error *error);
 
 /* Appends.  Strings and binaries that are not UTF-8 have their bad bytes
  * replaced by U+FFFD in JSON; ext types become null. */
@@ -77,7 +76,7 @@ void ms_json_key(struct ms_json *json, const char *key);
 void ms_json_null(struct ms_json *json);
 void ms_json_bool(struct ms_json *json, bool value);
 void ms_json_int(struct ms_json *json, int64_t value);
-void ms_json_double(struct ms_json *json, double value); /* NaN: null */
+void ms_json_double(struct ms_json *json, double value);  /* NaN: null */
 void ms_json_str(struct ms_json *json, const char *text); /* NULL: null */
 void ms_json_strn(struct ms_json *json, const char *text, size_t len);
 void ms_json_val(struct ms_json *json, const msgpack_object *val);

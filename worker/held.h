@@ -88,10 +88,10 @@ struct ms_held {
     char *parent;
     int64_t chunk;
     int64_t claimed_us, started_us; /* this host's monotonic clock */
-    struct ms_checkpoint pending; /* newest checkpoint not yet committed */
+    struct ms_checkpoint pending;   /* newest checkpoint not yet committed */
     bool has_pending, pending_sent;
     struct ms_ending ending; /* in ENDED */
-    void *slot; /* in RUNNING: the slot's */
+    void *slot;              /* in RUNNING: the slot's */
 };
 
 /* Frees what the job owns; takes NULL.  It must be in no list. */

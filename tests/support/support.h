@@ -23,7 +23,7 @@
 
 /* static TEST(test_claim_skips_an_id_without_a_record) { ... } */
 #define TEST(name) void name(void **state __attribute__((unused)))
-#define RUN(name) cmocka_unit_test(name)
+#define RUN(name)  cmocka_unit_test(name)
 
 /* CHECK_INT(ms_backoff_next_ms(&a), !=, 5) shows both values on failure. */
 #define CHECK(cond) ms_check((cond), #cond, __FILE__, __LINE__)
@@ -35,7 +35,7 @@
                                 __LINE__);                                     \
     } while (0)
 #define CHECK_STR(a, b) ms_check_str((a), (b), #a, __FILE__, __LINE__)
-#define CHECK_CONTAINS(text, part)                                             \
+#define CHECK_CONTAINS(text, part) \
     ms_check_contains((text), (part), #text, __FILE__, __LINE__)
 
 void ms_check(bool ok, const char *what, const char *file, int line);
@@ -107,11 +107,11 @@ int ms_proc_run(const char *const *argv, const char *const *env,
 
 /* Evaluates `cond` every 5 ms until true; fails the test after timeout_ms with
  * the condition's text.  The time-out is generous, never the measure. */
-#define WAIT_FOR(timeout_ms, cond)                                             \
-    do {                                                                       \
-        int64_t wait_end = ms_wait_deadline(timeout_ms);                       \
-        while (!(cond))                                                        \
-            ms_wait_tick(wait_end, #cond, __FILE__, __LINE__);                 \
+#define WAIT_FOR(timeout_ms, cond)                             \
+    do {                                                       \
+        int64_t wait_end = ms_wait_deadline(timeout_ms);       \
+        while (!(cond))                                        \
+            ms_wait_tick(wait_end, #cond, __FILE__, __LINE__); \
     } while (0)
 int64_t ms_wait_deadline(int timeout_ms);
 void ms_wait_tick(int64_t deadline, const char *what, const char *file,
