@@ -1,0 +1,65 @@
+/*
+ * enqueue: puts jobs into a queue (lua/enqueue.lua).
+ *
+ * A call can be repeated after a broken connection: its token is remembered
+ * for ten minutes, and the repeated call gets the first one's answer.  Ids that
+ * users chose are remembered for ten minutes after their record has gone.
+ *
+ * Whoever enqueues into a queue for the first time also adds its name to
+ * ms:{F}:queues (another hash tag): ms_enqueue_register_build(), before.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cmd.h"
+#include "common/err.h"
+#include "common/job.h"
+#include "common/reply.h"
+
+#define MS_ENQUEUE_MAX 500 /* jobs a call */
+
+/* A zeroed struct with `id` and `kind` is a plain job, but for `priority`:
+ * set MS_PRIORITY_DEFAULT.  Everything is borrowed while building. */
+struct ms_new_job {
+    const char *id;   /* a fresh ULID, or what the user chose */
+    bool own_id;      /* the user chose it: remembered */
+    const char *kind;
+    const void *payload;
+    size_t payload_len;
+    bool json; /* the payload is JSON text, not msgpack */
+    int priority;
+    const char *group;  /* NULL: none */
+    int64_t delay_ms;   /* from now, by Redis's clock */
+    int64_t at_ms;      /* since the epoch; 0: no */
+    int64_t expires_in_ms; /* 0: never */
+    int64_t expires_at_ms; /* 0: never */
+    const char *unique; /* NULL: none */
+    int64_t unique_ttl_ms;
+    int64_t max_attempts; /* 0: the queue's */
+    int64_t timeout_ms;   /* 0: the queue's */
+    bool parent; /* goes straight into waiting; the coordinator plans it */
+};
+
+enum ms_enqueue_status { MS_ENQUEUED, MS_DEDUPLICATED };
+
+/* Names, ids and sizes are checked here: MS_EINVAL says which job and field.
+ * `token` is a ULID made for this call and kept for its repetition. */
+enum ms_err ms_enqueue_build(struct ms_cmd *cmd, const char *fleet,
+                             const char *queue, const char *token,
+                             const struct ms_new_job *jobs, size_t n_jobs,
+                             int64_t max_payload, struct ms_error *error);
+
+/* Called once a job, in their order; `id` is the job's, or the one that holds
+ * its unique key, and lasts as long as the reply. */
+typedef void ms_enqueued_fn(size_t i, enum ms_enqueue_status status,
+                            const char *id, void *arg);
+
+/* MS_EFULL where the queue is at max_length (nothing was enqueued). */
+enum ms_err ms_enqueue_parse(const struct ms_reply *reply, ms_enqueued_fn *fn,
+                             void *arg, struct ms_error *error);
+
+/* SADD of the queue's name. */
+void ms_enqueue_register_build(struct ms_cmd *cmd, const char *fleet,
+                               const char *queue);
