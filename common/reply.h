@@ -50,9 +50,14 @@ const struct ms_reply *ms_reply_field(const struct ms_reply *pairs,
 struct ms_reply *ms_reply_copy(const struct ms_reply *reply);
 void ms_reply_free(struct ms_reply *reply);
 
-/* The class of an error reply's text: "OOM ..." is MS_EFULL, "LOADING" and
- * "MASTERDOWN" MS_ELOADING, "READONLY" MS_EREADONLY, "BUSY" MS_EBUSY,
- * "NOAUTH", "WRONGPASS", "NOPERM" MS_EAUTH, "MOVED", "ASK", "TRYAGAIN"
- * MS_EMOVED, "CLUSTERDOWN" MS_EDOWN, "MISCONF" MS_EFULL, all others
- * MS_ESCRIPT. */
+/* The class of an error reply's text, by its first word:
+ *
+ *     OOM MISCONF                   MS_EFULL
+ *     LOADING MASTERDOWN            MS_ELOADING
+ *     READONLY                      MS_EREADONLY
+ *     BUSY NOREPLICAS               MS_EBUSY ("max number of clients" too)
+ *     NOAUTH WRONGPASS NOPERM       MS_EAUTH
+ *     MOVED ASK TRYAGAIN            MS_EMOVED
+ *     CLUSTERDOWN                   MS_EDOWN
+ *     all others                    MS_ESCRIPT */
 enum ms_err ms_reply_classify(const char *error_text);
