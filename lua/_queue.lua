@@ -1,0 +1,36 @@
+-- The standing keys of a queue, as ms_keys_of_queue() sends them; KEYS[14] to
+-- KEYS[23] are the rings of priority 0 to 9.
+local call = redis.call
+local cfg, stats, meta, depth = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local scheduled, leases, waiting = KEYS[5], KEYS[6], KEYS[7]
+local done, dead = KEYS[8], KEYS[9]
+local parked, parked_kinds, wake, events =
+    KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local RING0, STANDING = 14, 23
+local base = string.sub(cfg, 1, -4) -- "ms:{F/Q}:"
+local id_from = #base + 5           -- where the id begins in a job's key
+
+local function job_key(id)
+    return base .. "job:" .. id
+end
+
+local function id_of(key)
+    return string.sub(key, id_from)
+end
+
+local function set_default(value, default)
+    return tonumber(value) or default
+end
+
+-- A token only says "look"; more than a few help nobody.
+local function wake_one()
+    if call("LLEN", wake) < 16 then
+        call("RPUSH", wake, "1")
+    end
+end
+
+-- Rare, telling events only; the frequent ones are not this stream's.
+local function event(now, kind_of_event, id, kind, detail)
+    call("XADD", events, "MAXLEN", "~", "10000", "*", "at_ms", now, "type",
+         kind_of_event, "id", id, "kind", kind or "", "detail", detail or "")
+end

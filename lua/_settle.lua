@@ -1,0 +1,46 @@
+-- @include end
+-- @include ready
+-- @include move
+-- @include park
+-- What finish and release have in common: whose write it is, and taking the
+-- job out of where it was.
+
+-- "run": apply it; "ok": it took effect in an earlier call; "gone": no record;
+-- "stale": an old fence, another pod, or taken away for good.
+local function standing(rec, pod, fence)
+    if not rec.kind then
+        return "gone"
+    end
+    if rec.pod ~= pod or tonumber(rec.fence) ~= fence then
+        return "stale"
+    end
+    if rec.state == "running" then
+        return "run"
+    end
+    if tonumber(rec.settled) == fence or rec.state == "done" then
+        return "ok"
+    end
+    if not rec.state then
+        return "run" -- taken back, and nobody else has claimed it
+    end
+    return "stale"
+end
+
+-- Removes the job from its place; returns that place's name in a tally.
+local function take_out(rec, held, gone)
+    if rec.state == "running" then
+        gone[#gone + 1] = rec.id
+        return "running"
+    end
+    if not unpark(rec.id, rec.kind) then
+        depth_add({[rec.kind] = 1}, -1)
+    end
+    return "ready"
+end
+
+local function drop_leases(held, gone)
+    if #gone > 0 then
+        call("ZREM", leases, unpack(gone))
+        call("SREM", held, unpack(gone))
+    end
+end

@@ -1,0 +1,37 @@
+-- Chunks move between the places of their parent's tally in the script that
+-- moves the chunk.  tally_know() is called while reading, tally_move() while
+-- writing, tally_flush() once at the end.
+local tallies = {}
+
+local function tally_know(parent)
+    if parent and tallies[parent] == nil then
+        local key = base .. "tally:" .. parent
+        -- Of a parent that is gone nothing is counted any more.
+        tallies[parent] = call("EXISTS", key) == 1 and {key = key, adds = {}}
+    end
+end
+
+local function tally_add(parent, field, n)
+    local tally = parent and tallies[parent]
+    if tally then
+        tally.adds[field] = (tally.adds[field] or 0) + n
+    end
+end
+
+local function tally_move(parent, from, to)
+    tally_add(parent, from, -1)
+    tally_add(parent, to, 1)
+end
+
+local function tally_flush()
+    for _, tally in pairs(tallies) do
+        if tally then
+            for field, n in pairs(tally.adds) do
+                if n ~= 0 then
+                    call("HINCRBY", tally.key, field,
+                         string.format("%.0f", n))
+                end
+            end
+        end
+    end
+end

@@ -1,0 +1,23 @@
+#!lua flags=allow-oom
+--[[
+delete: takes a job's record away, with all that belongs to it.
+
+KEYS     the queue's standing keys
+KEYS[24] job  hash
+Returns  {"ok"}  {"unknown"}
+         {"state", "running" | "waiting" | "chunk"}: cancel it, or delete its
+         parent
+         {"again"}: a parent's chunks were deleted in part
+]]
+-- @include queue
+-- @include now
+-- @include delete
+local rec = read(KEYS[STANDING + 1], DELETE_FIELDS)
+if not rec.kind then
+    return {"unknown"}
+end
+local why_not = held_back(rec)
+if why_not then
+    return {"state", why_not}
+end
+return {delete_job(rec, now_ms()) and "ok" or "again"}

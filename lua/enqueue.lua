@@ -1,0 +1,164 @@
+#!lua
+--[[
+enqueue: puts jobs into a queue, once however often the call is repeated.
+The token is remembered for ten minutes with the answer; an id that a user
+chose is remembered as long after its record has gone.  Refused by Redis as a
+whole at maxmemory, and as a whole when the queue is at max_length.
+
+KEYS     the queue's standing keys
+KEYS[24] token  string  made for this call
+KEYS[25..]      hash    the jobs, at most 500
+ARGV per job: kind, payload, options: "" for none, else msgpack of a map with
+         own=1 json=1 p=priority g=group delay=ms at=ms exp_in=ms exp_at=ms
+         u=unique_key uttl=ms ma=max_attempts to=timeout_ms parent=1
+Returns  {"ok", n_enqueued, {index, id, ...}}
+         the list names the deduplicated: their own id, or the id that holds
+         their unique key
+         {"full", length}
+]]
+-- @include queue
+-- @include now
+-- @include ready
+local token = KEYS[STANDING + 1]
+local n = #KEYS - STANDING - 1
+local KEEP_TOKEN_MS = 600000
+
+local known = call("GET", token)
+if known then
+    return cmsgpack.unpack(known)
+end
+
+local now = now_ms()
+local NO_OPTIONS, unpacked = {}, {}
+local function options_of(packed)
+    if packed == "" then
+        return NO_OPTIONS
+    end
+    local o = unpacked[packed]
+    if not o then
+        o = cmsgpack.unpack(packed)
+        unpacked[packed] = o
+    end
+    return o
+end
+
+-- Who holds this unique key, if that job still lives.
+local function holder_of(unique)
+    local id = call("GET", base .. "unique:" .. unique)
+    if not id then
+        return nil
+    end
+    local job = call("HMGET", job_key(id), "kind", "state")
+    if not job[1] or job[2] == "done" or job[2] == "dead" then
+        return nil
+    end
+    return id
+end
+
+local jobs, dedup, seen, uniques = {}, {}, {}, {}
+for i = 1, n do
+    local key = KEYS[STANDING + 1 + i]
+    local id = id_of(key)
+    local o = options_of(ARGV[3 * i])
+    local same = (seen[id] or call("EXISTS", key) == 1 or
+                  o.own and call("EXISTS", base .. "gone:" .. id) == 1) and id
+    same = same or o.u and (uniques[o.u] or holder_of(o.u))
+    if same then
+        dedup[#dedup + 1] = i
+        dedup[#dedup + 1] = same
+    else
+        seen[id] = true
+        if o.u then
+            uniques[o.u] = id
+        end
+        jobs[#jobs + 1] = {
+            id = id, key = key, kind = ARGV[3 * i - 2],
+            payload = ARGV[3 * i - 1], o = o,
+        }
+    end
+end
+
+local most = tonumber(call("HGET", cfg, "max_length")) or 0
+if most > 0 then
+    local length = (tonumber(call("HGET", depth, "-")) or 0)
+                   + call("ZCARD", scheduled) + call("ZCARD", parked)
+    if length + #jobs > most then
+        return {"full", length}
+    end
+end
+
+-- Fields at their default stay away: they are most of a job's memory.
+local function record(job, due)
+    local o, set = job.o, {"kind", job.kind, "payload", job.payload,
+                           "created_ms", now}
+    local function add(name, value)
+        if value then
+            set[#set + 1] = name
+            set[#set + 1] = value
+        end
+    end
+    if o == NO_OPTIONS then
+        return set
+    end
+    add("enc", o.json and "json")
+    add("own", o.own)
+    add("priority", o.p)
+    add("group", o.g)
+    add("expires_ms", o.exp_at or o.exp_in and now + o.exp_in)
+    add("unique", o.u)
+    add("max_attempts", o.ma)
+    add("timeout_ms", o.to)
+    add("due_ms", due)
+    add("state", o.parent and "waiting" or due and "scheduled")
+    return set
+end
+
+local first_due = tonumber(call("ZRANGE", scheduled, 0, 0, "WITHSCORES")[2])
+local ready, later, wait, sooner = {}, {}, {}, false
+for _, job in ipairs(jobs) do
+    local o = job.o
+    local due = o.at or o.delay and now + o.delay
+    if due and due <= now or o.parent then
+        due = nil
+    end
+    call("HSET", job.key, unpack(record(job, due)))
+    if o.u then
+        local unique = base .. "unique:" .. o.u
+        call("SET", unique, job.id)
+        if o.uttl then
+            call("PEXPIRE", unique, o.uttl)
+        end
+    end
+    if o.parent then
+        call("HSET", base .. "tally:" .. job.id, "planned", 0)
+        wait[#wait + 1] = now
+        wait[#wait + 1] = job.id
+    elseif due then
+        later[#later + 1] = due
+        later[#later + 1] = job.id
+        sooner = sooner or not first_due or due < first_due
+    else
+        ready[#ready + 1] = {job.id, o.p or 5, o.g or "-", job.kind}
+    end
+end
+if #ready > 0 then
+    push_ready(ready)
+end
+if #later > 0 then
+    call("ZADD", scheduled, unpack(later))
+end
+if #wait > 0 then
+    call("ZADD", waiting, unpack(wait))
+end
+if #ready > 0 or sooner then
+    wake_one()
+end
+if #jobs > 0 then
+    call("HINCRBY", stats, "enqueued", #jobs)
+end
+if #dedup > 0 then
+    call("HINCRBY", stats, "deduplicated", #dedup / 2)
+end
+local answer = {"ok", #jobs, dedup}
+call("SET", token, cmsgpack.pack(answer), "PX", KEEP_TOKEN_MS)
+return answer

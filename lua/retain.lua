@@ -1,0 +1,68 @@
+#!lua flags=allow-oom
+--[[
+retain: deletes done and dead jobs past the queue's retention, by age and by
+count, for the leader.
+
+KEYS     the queue's standing keys
+ARGV[1]  epoch
+Returns  {"ok", more, n_deleted, n_deleted_dead, 0}  {"epoch", newer}
+]]
+-- @include queue
+-- @include now
+-- @include epoch
+-- @include delete
+local newer = newer_epoch(tonumber(ARGV[1]))
+if newer then
+    return {"epoch", newer}
+end
+local SLICE = 500
+local now = now_ms()
+local c = call("HMGET", cfg, "retain_done_ms", "retain_dead_ms",
+               "retain_done_max")
+local keep_done = set_default(c[1], 604800000)
+local keep_dead = set_default(c[2], 2592000000)
+local over = call("ZCARD", done) - set_default(c[3], 10000)
+
+local function old_ones(key, keep_ms, n)
+    return call("ZRANGE", key, "-inf", now - keep_ms, "BYSCORE", "LIMIT", 0, n)
+end
+
+local ids = old_ones(done, keep_done, SLICE)
+if #ids < math.min(SLICE, over) then
+    ids = call("ZRANGE", done, 0, math.min(SLICE, over) - 1)
+end
+local n_done, again = 0, #ids == SLICE
+local dead_ids = old_ones(dead, keep_dead, SLICE - #ids)
+again = again or #dead_ids > 0 and #dead_ids == SLICE - #ids
+
+local function delete_all(list, set)
+    local recs, n = {}, 0
+    for i, id in ipairs(list) do
+        recs[i] = read(job_key(id), DELETE_FIELDS)
+        recs[i].held_back = recs[i].kind and held_back(recs[i])
+    end
+    for _, rec in ipairs(recs) do
+        if not rec.kind then
+            call("ZREM", set, rec.id)
+        elseif not rec.held_back then
+            if delete_job(rec, now) then
+                n = n + 1
+            else
+                again = true
+            end
+        end
+    end
+    return n
+end
+
+n_done = delete_all(ids, done)
+local n_dead = delete_all(dead_ids, dead)
+if n_done > 0 then
+    call("HINCRBY", stats, "retained_done", n_done)
+end
+if n_dead > 0 then
+    call("HINCRBY", stats, "retained_dead", n_dead)
+end
+return {
+    "ok", again and n_done + n_dead > 0 and 1 or 0, n_done + n_dead, n_dead, 0,
+}
