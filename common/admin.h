@@ -80,10 +80,10 @@ enum ms_err ms_configure_parse(const struct ms_reply *reply,
 struct ms_queue_info {
     bool paused;
     int64_t max_workers, ready, scheduled, running, waiting, done, dead;
-    int64_t parked; /* counted in ready as well */
+    int64_t parked;                              /* counted in ready as well */
     int64_t oldest_ready_ms, throttled_until_ms; /* 0: none */
-    int64_t due;    /* scheduled and due already */
-    int64_t now_ms; /* Redis's clock */
+    int64_t due;                                 /* scheduled and due already */
+    int64_t now_ms;                              /* Redis's clock */
 };
 void ms_queue_info_build(struct ms_cmd *cmd, const char *fleet,
                          const char *queue);

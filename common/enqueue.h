@@ -23,19 +23,19 @@
 /* A zeroed struct with `id` and `kind` is a plain job, but for `priority`:
  * set MS_PRIORITY_DEFAULT.  Everything is borrowed while building. */
 struct ms_new_job {
-    const char *id;   /* a fresh ULID, or what the user chose */
-    bool own_id;      /* the user chose it: remembered */
+    const char *id; /* a fresh ULID, or what the user chose */
+    bool own_id;    /* the user chose it: remembered */
     const char *kind;
     const void *payload;
     size_t payload_len;
     bool json; /* the payload is JSON text, not msgpack */
     int priority;
-    const char *group;  /* NULL: none */
-    int64_t delay_ms;   /* from now, by Redis's clock */
-    int64_t at_ms;      /* since the epoch; 0: no */
+    const char *group;     /* NULL: none */
+    int64_t delay_ms;      /* from now, by Redis's clock */
+    int64_t at_ms;         /* since the epoch; 0: no */
     int64_t expires_in_ms; /* 0: never */
     int64_t expires_at_ms; /* 0: never */
-    const char *unique; /* NULL: none */
+    const char *unique;    /* NULL: none */
     int64_t unique_ttl_ms;
     int64_t max_attempts; /* 0: the queue's */
     int64_t timeout_ms;   /* 0: the queue's */
@@ -51,14 +51,16 @@ enum ms_err ms_enqueue_build(struct ms_cmd *cmd, const char *fleet,
                              const struct ms_new_job *jobs, size_t n_jobs,
                              int64_t max_payload, struct ms_error *error);
 
-/* Called once a job, in their order; `id` is the job's, or the one that holds
- * its unique key, and lasts as long as the reply. */
+/* Called once a job, in their order; `id` is NULL for an enqueued one, else the
+ * id that stands for it (its own, or the holder of its unique key), and lasts
+ * as long as the reply. */
 typedef void ms_enqueued_fn(size_t i, enum ms_enqueue_status status,
                             const char *id, void *arg);
 
 /* MS_EFULL where the queue is at max_length (nothing was enqueued). */
-enum ms_err ms_enqueue_parse(const struct ms_reply *reply, ms_enqueued_fn *fn,
-                             void *arg, struct ms_error *error);
+enum ms_err ms_enqueue_parse(const struct ms_reply *reply, size_t n_jobs,
+                             ms_enqueued_fn *fn, void *arg,
+                             struct ms_error *error);
 
 /* SADD of the queue's name. */
 void ms_enqueue_register_build(struct ms_cmd *cmd, const char *fleet,

@@ -23,15 +23,15 @@ enum ms_err ms_schema_parse(const struct ms_reply *reply,
 
 struct ms_lead {
     const char *fleet;
-    const char *id; /* this coordinator's ULID, fresh at each start */
+    const char *id;         /* this coordinator's ULID, fresh at each start */
     const char *host, *url; /* url: of its HTTP server, "" for none */
     int64_t pid, ttl_ms;
 };
 struct ms_lead_answer {
     bool leads;
-    int64_t epoch;     /* of the leader that there is */
-    char leader[64];   /* its id */
-    int64_t left_ms;   /* of its lease */
+    int64_t epoch;   /* of the leader that there is */
+    char leader[64]; /* its id */
+    int64_t left_ms; /* of its lease */
 };
 /* Takes the lease if it is free, renews it if it is ours. */
 void ms_lead_build(struct ms_cmd *cmd, const struct ms_lead *lead);
@@ -43,7 +43,7 @@ void ms_resign_build(struct ms_cmd *cmd, const char *fleet, const char *id);
 
 /* ---- pods ---- */
 
-#define MS_POD_INBOX_MAX 64
+#define MS_POD_INBOX_MAX 64 /* as lua/inbox.lua has it */
 
 /* `fields` are pairs of the pod's hash: label host pid version queues
  * concurrency slots busy draining started_ms http kinds. */
@@ -51,7 +51,7 @@ struct ms_beat {
     const char *fleet, *pod;
     const char *const *queues; /* NULL-terminated */
     const char *const *fields;
-    size_t n_fields; /* pairs */
+    size_t n_fields;       /* pairs */
     int64_t gone_after_ms; /* six beats: the records' expiry */
 };
 void ms_beat_build(struct ms_cmd *cmd, const struct ms_beat *beat);
@@ -79,9 +79,9 @@ void ms_assign_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
                      int64_t epoch, const char *const *pods,
                      const int64_t *slots, size_t n);
 /* Sets fields of ms:{F}:task:<name>; the same refusal. */
-void ms_task_note_build(struct ms_cmd *cmd, const char *fleet,
-                        const char *task, int64_t epoch,
-                        const char *const *pairs, size_t n_pairs);
+void ms_task_note_build(struct ms_cmd *cmd, const char *fleet, const char *task,
+                        int64_t epoch, const char *const *pairs,
+                        size_t n_pairs);
 /* Removes a pod that is gone, unless its heartbeat has moved since
  * `heartbeat_ms`; the same refusal. */
 void ms_bury_build(struct ms_cmd *cmd, const char *fleet, const char *pod,

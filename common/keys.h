@@ -20,8 +20,7 @@ const char *ms_key_queue(char *out, const char *fleet, const char *queue,
 
 /* The keys that every script of a queue begins with, in the order that
  * lua/_queue.lua names them. */
-void ms_keys_of_queue(struct ms_cmd *cmd, const char *fleet,
-                      const char *queue);
+void ms_keys_of_queue(struct ms_cmd *cmd, const char *fleet, const char *queue);
 
 /* One more KEYS entry: "ms:{F/Q}:job:<id>". */
 void ms_keys_add_job(struct ms_cmd *cmd, const char *fleet, const char *queue,

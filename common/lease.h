@@ -24,16 +24,16 @@ struct ms_tenant {
 /* ---- claim ---- */
 
 struct ms_claim_ask {
-    int limit;         /* 0 in a finish: no claim */
+    int limit; /* 0 in a finish: no claim */
     int64_t ttl_ms;
     const char *kinds; /* ",noop.echo,py.*,": what this pod can run */
 };
 
 enum ms_claim_status {
-    MS_CLAIM_OK,     /* maybe no jobs */
+    MS_CLAIM_OK, /* maybe no jobs */
     MS_CLAIM_PAUSED,
     MS_CLAIM_COOLING, /* throttled until next_due_ms */
-    MS_CLAIM_FULL    /* running is at max_workers */
+    MS_CLAIM_FULL     /* running is at max_workers */
 };
 
 struct ms_claim_answer {
@@ -49,7 +49,7 @@ struct ms_claim_answer {
 struct ms_claimed {
     const char *id;
     int64_t fence, attempt;
-    int64_t timeout_ms; /* the queue's default put in */
+    int64_t timeout_ms;            /* the queue's default put in */
     const struct ms_reply *fields; /* the record's pairs before the claim */
 };
 typedef void ms_claimed_fn(const struct ms_claimed *job, void *arg);
@@ -148,8 +148,8 @@ enum ms_err ms_finish_parse(const struct ms_reply *reply, size_t n_jobs,
 struct ms_release {
     const char *id;
     int64_t fence;
-    int64_t delay_ms;  /* 0: ready at once, ahead of the others */
-    const char *why;   /* kept as the job's error; "" for none */
+    int64_t delay_ms; /* 0: ready at once, ahead of the others */
+    const char *why;  /* kept as the job's error; "" for none */
     struct ms_lease_move move;
 };
 

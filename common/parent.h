@@ -29,7 +29,7 @@ struct ms_chunk_new {
 struct ms_spawn {
     const char *fleet, *queue, *parent;
     int64_t epoch;
-    int64_t first; /* refused (MS_ESTATE) unless equal to `planned` */
+    int64_t first;    /* refused (MS_ESTATE) unless equal to `planned` */
     const char *kind; /* of the chunks: "dump.chunk" */
     const void *plan; /* the parent's new plan, msgpack */
     size_t plan_len;
@@ -49,16 +49,16 @@ void ms_phase_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
 
 /* Ends a waiting parent none of whose chunks is ready or running: done with
  * a result (msgpack), or dead with an error. */
-void ms_conclude_build(struct ms_cmd *cmd, const char *fleet,
-                       const char *queue, const char *parent, int64_t epoch,
-                       bool done, const void *text, size_t text_len);
+void ms_conclude_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
+                       const char *parent, int64_t epoch, bool done,
+                       const void *text, size_t text_len);
 
 /* Cancels (`revive` false) or makes ready again (true: those that are dead)
  * the chunks from number `from` on, a bounded step.  *out_next: where the next
  * step begins, -1 at the end. */
-void ms_children_build(struct ms_cmd *cmd, const char *fleet,
-                       const char *queue, const char *parent, int64_t epoch,
-                       bool revive, int64_t from);
+void ms_children_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
+                       const char *parent, int64_t epoch, bool revive,
+                       int64_t from);
 enum ms_err ms_children_parse(const struct ms_reply *reply, int64_t *out_next,
                               int64_t *out_n, struct ms_error *error);
 

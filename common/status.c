@@ -1,0 +1,44 @@
+#include "common/status.h"
+
+#include <string.h>
+
+#include "common/mem.h"
+
+static const struct {
+    const char *word;
+    enum ms_err err;
+    const char *text;
+} table[] = {
+    {"ok", MS_OK, ""},
+    {"unknown", MS_ENOENT, "there is none"},
+    {"epoch", MS_ESTALE, "a newer leader was here"},
+    {"stale", MS_ESTALE, "it belongs to someone else now"},
+    {"full", MS_EFULL, "full"},
+    {"again", MS_EBUSY, "done in part, call again"},
+    {"state", MS_ESTATE, "not in this state"},
+    {"planned", MS_ESTATE, "planned further already"},
+    {"chunks", MS_ESTATE, "chunks are not ended yet"},
+    {"alive", MS_ESTATE, "it lives"},
+    {"verb", MS_ESTATE, "not possible for jobs of this state"},
+};
+
+enum ms_err ms_status_parse(const struct ms_reply *reply, const char *what,
+                            struct ms_error *error)
+{
+    const struct ms_reply *first = ms_reply_at(reply, 0);
+    const struct ms_reply *more = ms_reply_at(reply, 1);
+
+    for (size_t i = 0; i < MS_COUNT_OF(table); i++) {
+        if (!ms_reply_is(first, table[i].word))
+            continue;
+        if (table[i].err == MS_OK)
+            return MS_OK;
+        return ms_error_set(error, table[i].err, "%s: %s%s%s%s", what,
+                            table[i].text,
+                            more->type == MS_REPLY_STR ? " (" : "",
+                            ms_reply_str(more, ""),
+                            more->type == MS_REPLY_STR ? ")" : "");
+    }
+    return ms_error_set(error, MS_EPROTO, "%s: an answer of unknown shape",
+                        what);
+}
