@@ -144,7 +144,8 @@ static void on_child(struct ev_loop *loop, ev_child *child, int events)
  * cannot execute /proc/self/exe, so the real path is a second try. */
 static void become_planner(int channel, const char *real_path, pid_t parent)
 {
-    char *argv[] = {"muster-coordinator", "--plan", NULL};
+    char name[] = "muster-coordinator", flag[] = "--plan";
+    char *argv[] = {name, flag, NULL};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
