@@ -19,7 +19,8 @@ enum ms_err ms_duration_parse(const char *text, int64_t *out_ms,
 enum ms_err ms_size_parse(const char *text, int64_t *out_bytes,
                           struct ms_error *error);
 
-/* The shortest exact form: 90000 is "1m30s".  Returns `out`. */
+/* The exact form that reads back: 90000 is "1m30s", in units of a day or less.
+ * Returns `out`. */
 const char *ms_duration_format(int64_t ms, char *out, size_t size);
 
 /* For people: "12.4 MiB".  Returns `out`. */
