@@ -88,8 +88,9 @@ struct ms_held {
     char *parent;
     int64_t chunk;
     int64_t claimed_us, started_us; /* this host's monotonic clock */
-    struct ms_checkpoint pending;   /* newest checkpoint not yet committed */
-    bool has_pending, pending_sent;
+    struct ms_checkpoint pending;   /* reported, not yet sent to Redis */
+    struct ms_checkpoint sending;   /* under way with a renewal */
+    bool has_pending, is_sending;
     struct ms_ending ending; /* in ENDED */
     void *slot;              /* in RUNNING: the slot's */
 };
