@@ -40,11 +40,15 @@ struct ms_redis_options {
     uint64_t seed;           /* of the jitter; 0: random */
 };
 
+/* `reply` is never NULL (a NIL one with MS_EDOWN and MS_ETIMEOUT), and the
+ * connection's; it lasts until the callback returns.  The callback may send,
+ * cancel, and free the connection. */
 typedef void ms_reply_fn(enum ms_err err, const struct ms_reply *reply,
                          void *arg);
 
-/* Called at each change of up; `err` and `why` say why it went down (MS_OK and
- * "" when up).  Requests under way were called back before. */
+/* Called at each change of up, and when the very first try fails; `err` and
+ * `why` say why it is down (MS_OK and "" when up).  Requests under way were
+ * called back before. */
 typedef void ms_redis_state_fn(bool up, enum ms_err err, const char *why,
                                void *arg);
 
@@ -67,6 +71,15 @@ void ms_redis_on_state(struct ms_redis *redis, ms_redis_state_fn *fn,
                        void *arg);
 bool ms_redis_is_up(const struct ms_redis *redis);
 
+/* Why the last try or connection ended, as the state callback would say it:
+ * MS_OK while up, or before anything failed. */
+enum ms_err ms_redis_why(const struct ms_redis *redis, const char **out_text);
+
+/* How many tries and connections have failed. */
+uint64_t ms_redis_failures(const struct ms_redis *redis);
+
+struct ev_loop *ms_redis_loop(const struct ms_redis *redis);
+
 /* How often the connection was made again after it had been up; for
  * metrics. */
 uint64_t ms_redis_reconnects(const struct ms_redis *redis);
@@ -82,14 +95,17 @@ struct ms_request *ms_redis_send(struct ms_redis *redis, struct ms_cmd *cmd,
 /* The callback will not be called.  The request may still take effect. */
 void ms_redis_cancel(struct ms_request *request);
 
-/* For programs that have nothing else to do (musterctl, slots, tests): runs
- * the loop until up, or until timeout_ms are over (then the error says why
- * the last try failed). */
+/* For programs that have nothing else to do (musterctl, slots, tests): starts
+ * it, and runs the loop until up, or until timeout_ms are over; then the error
+ * says why the last try failed, and has its class (MS_ETIMEOUT where none had
+ * ended).  A wrong password or database ends the wait at once.  Not for
+ * callbacks. */
 enum ms_err ms_redis_wait_up(struct ms_redis *redis, int timeout_ms,
                              struct ms_error *error);
 
 /* The same for one request: runs the loop until it is answered.  On MS_OK
- * *out_reply is a new reply for ms_reply_free().  Takes the cmd. */
+ * *out_reply is a new reply for ms_reply_free().  Takes the cmd.  Does not wait
+ * for a connection.  Not for callbacks. */
 enum ms_err ms_redis_call(struct ms_redis *redis, struct ms_cmd *cmd,
                           int timeout_ms, struct ms_reply **out_reply,
                           struct ms_error *error);

@@ -245,14 +245,13 @@ static enum ms_err parse_net(const char *rest, struct ms_redis_url *url,
     return parse_tail(hosts + len, url, error);
 }
 
-/* "/path/redis.sock[?db=N]" */
-static enum ms_err parse_unix(const char *rest, struct ms_redis_url *url,
+static enum ms_err parse_path(const char *path, struct ms_redis_url *url,
                               struct ms_error *error)
 {
-    size_t len = strcspn(rest, "?");
+    size_t len = strcspn(path, "?");
     struct sockaddr_un address;
 
-    if (rest[0] != '/')
+    if (path[0] != '/')
         return ms_error_set(error, MS_EINVAL,
                             "redis url: unix:// needs an absolute path "
                             "(unix:///path/redis.sock)");
@@ -261,13 +260,29 @@ static enum ms_err parse_unix(const char *rest, struct ms_redis_url *url,
                             "redis url: the path of a socket is at most %zu "
                             "bytes long, this one %zu",
                             sizeof(address.sun_path) - 1, len);
-    url->path = ms_xstrndup(rest, len);
-    if (rest[len] == '\0')
+    url->path = ms_xstrndup(path, len);
+    if (path[len] == '\0')
         return MS_OK;
-    if (strncmp(rest + len, "?db=", 4) != 0)
+    if (strncmp(path + len, "?db=", 4) != 0)
         return ms_error_set(error, MS_EINVAL,
                             "redis url: only ?db=N may stand behind the path");
-    return parse_db(rest + len + 4, url, error);
+    return parse_db(path + len + 4, url, error);
+}
+
+/* "[user:password@]/path/redis.sock[?db=N]".  A path may hold an '@', so one
+ * that starts at once has no login before it. */
+static enum ms_err parse_unix(const char *rest, struct ms_redis_url *url,
+                              struct ms_error *error)
+{
+    const char *at = rest[0] == '/' ? NULL : strstr(rest, "@/");
+    enum ms_err err;
+
+    if (at == NULL)
+        return parse_path(rest, url, error);
+    err = parse_login(rest, (size_t)(at - rest), url, error);
+    if (err != MS_OK)
+        return err;
+    return parse_path(at + 1, url, error);
 }
 
 enum ms_err ms_redis_url_parse(const char *text, struct ms_redis_url *out_url,
@@ -319,7 +334,7 @@ const char *ms_redis_url_redact(const char *text, char *out, size_t size)
     const char *colon;
 
     start = start == NULL ? text : start + 3;
-    if (at == NULL || at < start) {
+    if (at == NULL || at < start || strncmp(text, "unix:///", 8) == 0) {
         snprintf(out, size, "%s", text);
         return out;
     }

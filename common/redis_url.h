@@ -1,7 +1,8 @@
 /*
  * redis_url: what stands in --redis, MUSTER_REDIS_URL and redis.url.
  *
- *     redis://[user:password@]host:port[/db]     unix:///path/redis.sock[?db=N]
+ *     redis://[user:password@]host:port[/db]
+ *     unix://[user:password@]/path/redis.sock[?db=N]
  *     rediss://... as redis://, over TLS
  *     redis-sentinel://host:port,host:port/master-name
  *     redis-cluster://host:port,host:port

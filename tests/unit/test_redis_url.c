@@ -87,6 +87,16 @@ static TEST(test_unix_socket_with_and_without_db)
     CHECK_STR(url.path, "/run/r.sock");
     CHECK_INT(url.db, ==, 12);
     ms_redis_url_done(&url);
+    CHECK_INT(ms_redis_url_parse("unix://u:p@/run/a@/r", &url, NULL), ==,
+              MS_OK);
+    CHECK_STR(url.user, "u");
+    CHECK_STR(url.password, "p");
+    CHECK_STR(url.path, "/run/a@/r");
+    ms_redis_url_done(&url);
+    CHECK_INT(ms_redis_url_parse("unix:///run/a@/r", &url, NULL), ==, MS_OK);
+    CHECK_STR(url.password, NULL);
+    CHECK_STR(url.path, "/run/a@/r");
+    ms_redis_url_done(&url);
 }
 
 static TEST(test_sentinels_and_their_master)
@@ -241,6 +251,9 @@ static TEST(test_redact_hides_the_password_and_nothing_else)
         {"unix:///run/redis.sock", "unix:///run/redis.sock"},
         {"redis-sentinel://:pw@a:1,b:2/m", "redis-sentinel://:***@a:1,b:2/m"},
         {"u:pw@h", "u:***@h"},
+        {"unix://u:pw@/run/r", "unix://u:***@/run/r"},
+        {"unix:///run/a:b@c", "unix:///run/a:b@c"},
+        {"redis:///u:pw@h:1", "redis:///u:***@h:1"},
         {"", ""},
     };
     char out[64];
