@@ -148,14 +148,14 @@ static void on_resolved(enum ms_err err, const struct ms_address *addresses,
 {
     struct ms_dial *dial = arg;
 
-    ms_resolve_free(dial->resolve);
-    dial->resolve = NULL;
     if (err != MS_OK)
         ms_error_set(&dial->why, err, "cannot resolve '%s': %s", dial->host,
                      why);
     else
         memcpy(dial->addresses, addresses, n * sizeof(*addresses));
     dial->n_addresses = n;
+    ms_resolve_free(dial->resolve); /* and what it lent us */
+    dial->resolve = NULL;
     try_next(dial);
 }
 

@@ -26,7 +26,7 @@ struct ms_dial_to {
 
 /* Called once, never from inside ms_dial_start().  `fd` is non-blocking,
  * close-on-exec, with TCP_NODELAY, and now the caller's; -1 when it failed,
- * with the reason in `why`.  It may free the dial. */
+ * with the reason in `why`, which is the dial's.  It may free the dial. */
 typedef void ms_dial_fn(int fd, const char *why, void *arg);
 
 /* Copies `to`.  Returns a new one, for ms_dial_free() in any case. */

@@ -696,11 +696,11 @@ static void on_dialed(int fd, const char *why, void *arg)
     struct ms_redis *redis = arg;
 
     enter(redis);
-    ms_dial_free(redis->dial);
-    redis->dial = NULL;
     if (fd < 0) {
-        break_off(redis, MS_EDOWN, "", why);
+        break_off(redis, MS_EDOWN, "", why); /* frees the dial, `why` too */
     } else {
+        ms_dial_free(redis->dial);
+        redis->dial = NULL;
         redis->state = HELLO;
         start_reading(redis, fd);
         greet_all(redis);
