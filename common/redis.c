@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,7 @@ struct ms_redis {
 };
 
 static void retry_later(struct ms_redis *redis);
+static void read_in(struct ms_redis *redis);
 
 static const struct ms_reply nil_reply = {.type = MS_REPLY_NIL};
 
@@ -305,6 +307,14 @@ static void break_off(struct ms_redis *redis, enum ms_err err, const char *what,
 
 /* ---- sending ---- */
 
+/* A server that turns us away says why before it closes. */
+static void on_write_failed(struct ms_redis *redis, int number)
+{
+    read_in(redis);
+    if (redis->reader != NULL)
+        break_off(redis, MS_EDOWN, "write", strerror(number));
+}
+
 static void write_out(struct ms_redis *redis)
 {
     while (redis->out_at < redis->out.len) {
@@ -318,7 +328,7 @@ static void write_out(struct ms_redis *redis)
             return;
         }
         if (n < 0) {
-            break_off(redis, MS_EDOWN, "write", strerror(errno));
+            on_write_failed(redis, errno);
             return;
         }
         redis->out_at += (size_t)n;
@@ -437,7 +447,8 @@ static void greet(struct ms_redis *redis, const char *what, const char *arg,
         ms_cmd_plain(&cmd, "CLIENT", "SETNAME", arg, NULL);
     else
         ms_cmd_plain(&cmd, what, arg, arg2, NULL);
-    request = new_request(redis, GREETING, &cmd, redis->connect_timeout_ms);
+    /* connect_timer ends it, long before the deadline would. */
+    request = new_request(redis, GREETING, &cmd, INT_MAX / 2);
     request->what = what;
     queue(redis, request);
 }

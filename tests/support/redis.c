@@ -92,6 +92,7 @@ void ms_test_redis_up(struct ms_test_redis *server)
     const struct ms_redis_options options = {.url = server->url,
                                              .client_name = "test-fixture",
                                              .command_timeout_ms = ANSWER_MS};
+    int64_t end_ms = ms_clock_mono_ms() + ANSWER_MS;
     struct ms_error error = {""};
 
     ms_assert(server->pid == 0);
@@ -99,8 +100,9 @@ void ms_test_redis_up(struct ms_test_redis *server)
                                  server->log_path, server->log_path);
     if (ms_redis_new(server->loop, &options, &server->redis, &error) != MS_OK)
         fail_to_start(server, error.text);
-    if (ms_redis_wait_up(server->redis, ANSWER_MS, &error) != MS_OK)
-        fail_to_start(server, error.text);
+    while (ms_redis_wait_up(server->redis, 1000, &error) != MS_OK)
+        if (ms_child_wait(server->pid, 0) >= 0 || ms_clock_mono_ms() > end_ms)
+            fail_to_start(server, error.text);
 }
 
 void ms_test_redis_down(struct ms_test_redis *server, int signal)
