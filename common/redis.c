@@ -92,11 +92,12 @@ struct ms_redis {
 
     struct requests sent;
     struct requests refused;
-    struct requests loading;      /* those of `sent` that load a script */
-    uint64_t turn;                /* of the loop, as `refused` counts them */
-    int64_t deadline_ms;          /* when the timer fires; no later than any
-                                   * request's end */
-    struct ms_reply *load_failed; /* the last SCRIPT LOAD's error */
+    struct requests loading; /* those of `sent` that load a script */
+    uint64_t turn;           /* of the loop, as `refused` counts them */
+    int64_t deadline_ms;     /* when the timer fires; no later than any
+                              * request's end */
+    const struct ms_script *load_failed_of; /* by the last SCRIPT LOAD */
+    struct ms_error load_failed;
 
     ev_io reading;
     ev_io writing;
@@ -264,8 +265,7 @@ static void hang_up(struct ms_redis *redis)
     redis->reader = NULL;
     ms_buf_done(&redis->out);
     redis->out_at = 0;
-    ms_reply_free(redis->load_failed);
-    redis->load_failed = NULL;
+    redis->load_failed_of = NULL;
 }
 
 /* New requests of the callbacks go to `refused`, so this comes to an end. */
@@ -545,11 +545,13 @@ static void send_again(struct ms_redis *redis, struct ms_request *request)
 static void on_loaded(struct ms_redis *redis, struct ms_request *request,
                       const struct ms_reply *reply)
 {
+    redis->load_failed_of = NULL;
+    if (reply->type == MS_REPLY_ERROR) {
+        redis->load_failed_of = request->script;
+        ms_error_set(&redis->load_failed, MS_ESCRIPT, "%s", reply->str);
+    }
     TAILQ_REMOVE(&redis->loading, request, load_link);
     free_request(request);
-    ms_reply_free(redis->load_failed);
-    redis->load_failed =
-        reply->type == MS_REPLY_ERROR ? ms_reply_copy(reply) : NULL;
 }
 
 static bool is_noscript(const struct ms_reply *reply)
@@ -558,22 +560,35 @@ static bool is_noscript(const struct ms_reply *reply)
            strncmp(reply->str, "NOSCRIPT", 8) == 0;
 }
 
+/* True when the request goes on.  Where loading was refused, *reply becomes
+ * the true reason. */
+static bool go_on_without_script(struct ms_redis *redis,
+                                 struct ms_request *request,
+                                 struct ms_reply *reply)
+{
+    if (request->tries > 0 && redis->load_failed_of == request->cmd.script) {
+        reply->str = redis->load_failed.text;
+        reply->len = strlen(reply->str);
+        return false;
+    }
+    if (request->tries == SCRIPT_TRIES)
+        return false;
+    send_again(redis, request);
+    return true;
+}
+
 static void on_answered(struct ms_redis *redis, struct ms_request *request,
                         const struct ms_reply *reply)
 {
+    struct ms_reply shown = *reply;
     enum ms_err err = MS_OK;
 
-    if (is_noscript(reply) && request->cmd.script != NULL) {
-        if (request->tries < SCRIPT_TRIES && redis->load_failed == NULL) {
-            send_again(redis, request);
-            return;
-        }
-        if (redis->load_failed != NULL) /* that is the true reason */
-            reply = redis->load_failed;
-    }
-    if (reply->type == MS_REPLY_ERROR)
-        err = ms_reply_classify(reply->str);
-    finish(request, err, reply);
+    if (is_noscript(reply) && request->cmd.script != NULL &&
+        go_on_without_script(redis, request, &shown))
+        return;
+    if (shown.type == MS_REPLY_ERROR)
+        err = ms_reply_classify(shown.str);
+    finish(request, err, &shown);
     if (err == MS_EREADONLY && redis->reader != NULL)
         break_off(redis, err, "", "connected to a replica");
 }
