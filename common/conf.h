@@ -2,7 +2,7 @@
  * conf: the configuration of all three programs, one file, one table.
  *
  * Flags beat environment, environment beats the file, the file beats defaults.
- * The table in conf.c holds each option's name, type, default and check;
+ * The table in conf_table.c holds each option's name, type, default and check;
  * parsing, --check-config, MUSTER_SECTION__KEY and conf/muster.yaml follow
  * it.  A mistake is reported as "file:line: ..." (or "MUSTER_X: ...").
  */
@@ -54,8 +54,8 @@ struct ms_conf {
     int64_t worker_heartbeat_ms;
     char *worker_handlers_dir; /* NULL: none */
     char *worker_http;         /* "host:port", or "off" */
-    char *worker_label;        /* from MUSTER_WORKER_*; NULL: the pod's id */
-    char *worker_prefix, *worker_version, *worker_id; /* NULL: not set */
+    /* From MUSTER_WORKER_*; NULL: not set.  See ms_conf_worker_label(). */
+    char *worker_prefix, *worker_version, *worker_id;
 
     char *coordinator_http;
     int64_t coordinator_lease_ttl_ms;
@@ -95,16 +95,24 @@ struct ms_conf_flags {
 };
 
 /* Reads flags, `environ` and the file (MUSTER_CONFIG where no flag names one;
- * no file at all is fine).  On success the caller frees the result.  Does not
- * demand worker.queues: that is the worker's ms_conf_check_worker(). */
+ * no file at all is fine).  On success the caller frees the result.  MS_EIO
+ * where the file cannot be read, else MS_EINVAL.  A variable that is empty
+ * counts as not set; one with a double underscore that names no option is an
+ * error, others are ignored (MUSTER_JOB_ID).  Does not demand worker.queues:
+ * that is the worker's ms_conf_check_worker(). */
 enum ms_err ms_conf_load(const struct ms_conf_flags *flags,
                          char *const *environment, struct ms_conf **out_conf,
                          struct ms_error *error);
 void ms_conf_free(struct ms_conf *conf);
 
-/* What only a worker needs: at least one queue, a sane grace. */
+/* What only a worker needs: at least one queue. */
 enum ms_err ms_conf_check_worker(const struct ms_conf *conf,
                                  struct ms_error *error);
+
+/* Returns a new "{prefix}-worker-{version}-{id}", or NULL without a prefix:
+ * then the pod's id is shown.  Without an id four hex digits are made of the
+ * pod's id. */
+char *ms_conf_worker_label(const struct ms_conf *conf, const char *pod_id);
 
 /* The settings of one queue as `field value` pairs for the configure script,
  * only what was said; `fn` is called for each.  Also used by `queue set`,

@@ -1,0 +1,864 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "tests/support/support.h"
+
+/* ---- loading in one line ---- */
+
+static enum ms_err load(const char *yaml, const char *const *environment,
+                        struct ms_conf **out_conf, struct ms_error *error)
+{
+    struct ms_conf_flags flags = {.config = NULL};
+    char *path = NULL;
+    enum ms_err err;
+
+    if (yaml != NULL) {
+        path = ms_test_file("m.yaml", yaml, strlen(yaml));
+        flags.config = path;
+    }
+    err = ms_conf_load(&flags, (char *const *)environment, out_conf, error);
+    free(path);
+    return err;
+}
+
+/* The file must load. */
+static struct ms_conf *good(const char *yaml, const char *const *environment)
+{
+    struct ms_conf *conf = NULL;
+    struct ms_error error = {""};
+    enum ms_err err = load(yaml, environment, &conf, &error);
+
+    CHECK_STR(error.text, "");
+    CHECK_INT(err, ==, MS_OK);
+    return conf;
+}
+
+/* The file must be refused, with `place` ("m.yaml:3: worker.grace: ") and
+ * `why` in the text. */
+static void bad(const char *yaml, const char *place, const char *why)
+{
+    struct ms_conf *conf = NULL;
+    struct ms_error error = {""};
+    enum ms_err err = load(yaml, NULL, &conf, &error);
+
+    if (err != MS_EINVAL)
+        print_error("%s\n", yaml);
+    CHECK_INT(err, ==, MS_EINVAL);
+    CHECK_CONTAINS(error.text, place);
+    CHECK_CONTAINS(error.text, why);
+    CHECK_CONTAINS(error.text, ms_test_dir()); /* the file's whole name */
+    CHECK(conf == NULL);
+}
+
+static void bad_variable(const char *variable, const char *place,
+                         const char *why)
+{
+    const char *const environment[] = {"HOME=/", variable, NULL};
+    struct ms_conf *conf = NULL;
+    struct ms_error error = {""};
+
+    if (load(NULL, environment, &conf, &error) != MS_EINVAL)
+        print_error("%s\n", variable);
+    CHECK_CONTAINS(error.text, place);
+    CHECK_CONTAINS(error.text, why);
+    CHECK(conf == NULL);
+}
+
+/* ---- files that are wrong ---- */
+
+static TEST(test_a_missing_file_is_named)
+{
+    struct ms_conf_flags flags = {.config = "/nowhere/m.yaml"};
+    struct ms_conf *conf = NULL;
+    struct ms_error error;
+
+    CHECK_INT(ms_conf_load(&flags, NULL, &conf, &error), ==, MS_EIO);
+    CHECK_STR(error.text,
+              "cannot open '/nowhere/m.yaml': No such file or directory");
+    flags.config = "/";
+    CHECK_INT(ms_conf_load(&flags, NULL, &conf, &error), ==, MS_EIO);
+    CHECK_CONTAINS(error.text, "'/': ");
+}
+
+static TEST(test_what_is_not_yaml_is_refused_with_its_line)
+{
+    bad("fleet: main\nlog: [\n", "m.yaml:3: not YAML: ", "");
+    bad("fleet: main\n\tlog: x\n", "m.yaml:2: not YAML: ", "");
+    bad("fleet: \"main\n", "m.yaml:2: not YAML: ", "");
+    bad("fleet: main\nlog: \xff\n", "m.yaml:2: not YAML: ", "");
+    bad("fleet: *nobody\n", "m.yaml:1: not YAML: ", "");
+    bad("fleet: a\n---\nfleet: b\n", "m.yaml:3: ", "a second document");
+    bad("fleet: a\n---\n[\n", "m.yaml:", "not YAML: ");
+    bad("[a, b]\n", "m.yaml:1: ", "must be a map, not a list");
+    bad("just text\n", "m.yaml:1: ", "must be a map, not a single value");
+}
+
+/* A slip of the pen must not become a default in silence. */
+static TEST(test_unknown_options_are_refused_at_every_level)
+{
+    bad("fleet: a\nflet: b\n", "m.yaml:2: ", "unknown option 'flet'");
+    bad("worker:\n  graze: 1s\n",
+        "m.yaml:2: worker: ", "unknown option 'graze'");
+    bad("queues:\n  - name: a\n    max_wokers: 1\n",
+        "m.yaml:3: queues[0]: ", "unknown option 'max_wokers'");
+    bad("queues:\n  - name: a\n    backoff: {bse: 1s}\n",
+        "m.yaml:3: queues[0].backoff: ", "unknown option 'bse'");
+    bad("kinds: [{prefix: a, quue: b}]\n",
+        "m.yaml:1: kinds[0]: ", "unknown option 'quue'");
+    bad("limits:\n- {scope: a, capacity: 1, refill_per_second: 1, x: 1}\n",
+        "m.yaml:2: limits[0]: ", "unknown option 'x'");
+    bad("\"fleet\\0x\": a\n", "m.yaml:1: ", "NUL");
+    bad("[a]: b\n", "m.yaml:1: ", "must be a map of options");
+}
+
+static TEST(test_an_option_said_twice_is_refused)
+{
+    bad("fleet: a\nfleet: b\n", "m.yaml:2: ", "'fleet' is said twice");
+    bad("worker:\n  grace: 2s\n  http: off\n  grace: 3s\n",
+        "m.yaml:4: worker: ", "'grace' is said twice");
+}
+
+static TEST(test_wrong_types_are_refused)
+{
+    static const struct {
+        const char *yaml, *place, *why;
+    } cases[] = {
+        {"fleet: [a]\n", "m.yaml:1: fleet: ", "a single value, not a list"},
+        {"fleet: {a: b}\n", "m.yaml:1: fleet: ", "not a map"},
+        {"fleet: null\n", "m.yaml:1: fleet: ", "must not be null"},
+        {"fleet:\n", "m.yaml:1: fleet: ", "must not be null"},
+        {"fleet: \"\"\n", "m.yaml:1: fleet: ", "is not a name"},
+        {"fleet: a b\n", "m.yaml:1: fleet: ", "is not a name"},
+        {"fleet: \"a\\0b\"\n", "m.yaml:1: fleet: ", "NUL"},
+        {"redis: x\n", "m.yaml:1: redis: ", "a map, not a single value"},
+        {"redis: []\n", "m.yaml:1: redis: ", "a map, not a list"},
+        {"log:\n  level: loud\n",
+         "m.yaml:2: log.level: ", "'loud' is not one of debug|info|warn|error"},
+        {"log: {format: xml}\n", "m.yaml:1: log.format: ", "logfmt|json"},
+        {"log: {level: inf}\n", "m.yaml:1: log.level: ", "not one of"},
+        {"worker:\n  concurrency: many\n",
+         "m.yaml:2: worker.concurrency: ", "'many' is not a whole number"},
+        {"worker: {concurrency: 1.5}\n", "worker.concurrency: ", "whole"},
+        {"worker: {concurrency: 0x10}\n", "worker.concurrency: ", "whole"},
+        {"worker: {concurrency: \"8\"}\n",
+         "worker.concurrency: ", "must not be quoted"},
+        {"worker: {concurrency: 99999999999999999999}\n",
+         "worker.concurrency: ", "whole"},
+        {"worker: {queues: a}\n",
+         "worker.queues: ", "a list, not a single value"},
+        {"worker: {queues: [a, [b]]}\n",
+         "worker.queues: ", "a list of single values"},
+        {"worker:\n  queues:\n    - ok\n    - not ok\n",
+         "m.yaml:4: worker.queues: ", "'not ok' is not a name"},
+        {"worker: {handlers_dir: [x]}\n", "worker.handlers_dir: ", "a list"},
+        {"worker: {handlers_dir: \"\"}\n", "worker.handlers_dir: ", "empty"},
+        {"coordinator: {reconcile: force}\n",
+         "coordinator.reconcile: ", "observe|enforce"},
+        {"gc_scheduling: {enabled: yes}\n",
+         "gc_scheduling.enabled: ", "'yes' is not true or false"},
+        {"gc_scheduling: {enabled: 1}\n", "gc_scheduling.enabled: ", "true"},
+        {"queues: {a: b}\n", "m.yaml:1: queues: ", "a list, not a map"},
+        {"queues: [a]\n", "m.yaml:1: queues[0]: ", "a map, not a single"},
+        {"queues:\n-\n", "queues[0]: ", "a map, not null"},
+        {"queues: [{name: [a]}]\n", "queues[0].name: ", "a list"},
+        {"queues: [{max_workers: 4}]\n", "queues[0]: ", "'name' is missing"},
+        {"queues: [{name: a, backoff: 5s}]\n", "queues[0].backoff: ", "a map"},
+        {"queues: [{name: a, backoff: {enabled: 5}}]\n",
+         "queues[0].backoff.enabled: ", "true or false"},
+        {"queues: [{name: a, when_full: panic}]\n",
+         "queues[0].when_full: ", "refuse|drop_oldest"},
+        {"exec: {allow: /bin/ls}\n", "exec.allow: ", "a list"},
+        {"pools: [{argv: [x]}]\n", "pools[0]: ", "'kinds' is missing"},
+        {"pools: [{kinds: [a]}]\n", "pools[0]: ", "'argv' is missing"},
+        {"pools: [{kinds: [a], argv: []}]\n", "pools[0].argv: ", "empty"},
+        {"pools: [{kinds: [a], argv: null}]\n", "pools[0].argv: ", "null"},
+        {"pools: [{kinds: [a], argv: [x], env: [y]}]\n",
+         "pools[0].env: ", "a map, not a list"},
+        {"pools: [{kinds: [a], argv: [x], env: {Y: [z]}}]\n",
+         "pools[0].env: ", "a map of strings"},
+        {"pools: [{kinds: [a], argv: [x], env: {A=B: z}}]\n",
+         "pools[0].env: ", "no name of a variable"},
+        {"limits: [{scope: a, capacity: 0, refill_per_second: 1}]\n",
+         "limits[0].capacity: ", "at least 1"},
+        {"limits: [{scope: a, capacity: 1, refill_per_second: fast}]\n",
+         "limits[0].refill_per_second: ", "is not a number"},
+        {"limits: [{scope: a, capacity: 1, refill_per_second: -1}]\n",
+         "limits[0].refill_per_second: ", "is not a number"},
+        {"limits: [{scope: a, capacity: 1, refill_per_second: .inf}]\n",
+         "limits[0].refill_per_second: ", "is not a number"},
+        {"schedules: [{name: a, kind: b}]\n",
+         "schedules[0]: ", "'cron' is missing"},
+        {"schedules: [{name: a, kind: b, cron: x, misfire: never}]\n",
+         "schedules[0].misfire: ", "skip, once or catch-up K"},
+        {"schedules: [{name: a, kind: b, cron: x, misfire: catch-up 0}]\n",
+         "schedules[0].misfire: ", "catch-up K"},
+        {"schedules: [{name: a, kind: b, cron: x, overlap: maybe}]\n",
+         "schedules[0].overlap: ", "skip|allow"},
+        {"locations: [{name: a}]\n", "locations[0]: ", "'path' is missing"},
+        {"health: {checks: 5}\n", "health.checks: ", "a list"},
+        {"certs: {watch: {}}\n", "certs.watch: ", "a list"},
+        {"bootstrap: yes\n", "bootstrap: ", "a list"},
+        {"redis: {url: \"http://x:1\"}\n", "m.yaml:1: redis.url: ", ""},
+    };
+
+    for (size_t i = 0; i < MS_COUNT_OF(cases); i++)
+        bad(cases[i].yaml, cases[i].place, cases[i].why);
+}
+
+static TEST(test_a_missing_unit_is_refused)
+{
+    bad("worker:\n  grace: 25\n",
+        "m.yaml:2: worker.grace: ", "'25' needs a unit");
+    bad("queues: [{name: a, timeout: 600}]\n",
+        "queues[0].timeout: ", "needs a unit");
+    bad("uploads: {ttl: forever}\n", "uploads.ttl: ", "is not a duration");
+    bad("max_payload: 1MB1\n", "max_payload: ", "is not a size");
+}
+
+/* A lease of milliseconds would be renewed without end, and lost. */
+static TEST(test_unsafe_durations_are_refused)
+{
+    bad("worker: {grace: 999ms}\n", "worker.grace: ", "at least 1s");
+    bad("worker: {claim_ttl: 500ms}\n", "worker.claim_ttl: ", "at least 1s");
+    bad("coordinator: {lease_ttl: 0s}\n",
+        "coordinator.lease_ttl: ", "at least 1s");
+    bad("queues: [{name: a, timeout: 0s}]\n",
+        "queues[0].timeout: ", "at least 1ms");
+    ms_conf_free(good("worker: {grace: 1s, claim_ttl: 1s}\n"
+                      "coordinator: {lease_ttl: 1s}\n",
+                      NULL));
+}
+
+static TEST(test_counts_and_sizes_have_their_ranges)
+{
+    bad("worker: {concurrency: 0}\n",
+        "worker.concurrency: ", "must be from 1 to 1024");
+    bad("worker: {concurrency: 1025}\n", "worker.concurrency: ", "1024");
+    bad("worker: {concurrency: -1}\n", "worker.concurrency: ", "1024");
+    bad("queues: [{name: a, max_workers: -1}]\n",
+        "queues[0].max_workers: ", "at least 0");
+    bad("queues: [{name: a, crash_limit: 0}]\n",
+        "queues[0].crash_limit: ", "at least 1");
+    bad("dump_import: {chunk_size_bytes: 4095}\n",
+        "dump_import.chunk_size_bytes: ", "at least 4096");
+    bad("dump_import: {batch_docs: 0}\n", "dump_import.batch_docs: ", "1");
+    ms_conf_free(good("dump_import: {chunk_size_bytes: 4KiB}\n", NULL));
+}
+
+static TEST(test_a_command_timeout_of_a_third_of_a_lease_is_refused)
+{
+    bad("redis:\n  command_timeout: 5s\n",
+        "m.yaml:2: redis.command_timeout: ", "less than a third");
+    bad("worker: {claim_ttl: 3s}\nredis:\n  command_timeout: 1s\n",
+        "m.yaml:3: redis.command_timeout: ", "less than a third");
+    bad("redis: {command_timeout: 0ms}\n", "redis.command_timeout: ", "1ms");
+    ms_conf_free(good("redis: {command_timeout: 4999ms}\n", NULL));
+}
+
+/* Whoever reaches the API can delete every job. */
+static TEST(test_listening_beyond_loopback_needs_a_token)
+{
+    static const char *const open[] = {"0.0.0.0:80", "\"[::]:80\"",
+                                       "192.168.0.1:80"};
+    char yaml[200];
+
+    for (size_t i = 0; i < MS_COUNT_OF(open); i++) {
+        snprintf(yaml, sizeof(yaml), "fleet: a\nworker:\n  http: %s\n",
+                 open[i]);
+        bad(yaml, "m.yaml:3: worker.http: ", "needs http.token_file");
+        snprintf(yaml, sizeof(yaml), "coordinator: {http: %s}\n", open[i]);
+        bad(yaml, "m.yaml:1: coordinator.http: ", "needs http.token_file");
+        snprintf(yaml, sizeof(yaml),
+                 "worker: {http: %s}\nhttp: {token_file: /etc/t}\n", open[i]);
+        ms_conf_free(good(yaml, NULL));
+    }
+    bad("worker: {http: example.org:80}\n",
+        "worker.http: ", "is not an address");
+    bad("worker: {http: null}\n", "worker.http: ", "must not be null");
+    ms_conf_free(good("worker: {http: off}\n"
+                      "coordinator: {http: \"[::1]:0\"}\n",
+                      NULL));
+}
+
+static TEST(test_entries_of_one_name_are_refused)
+{
+    bad("queues:\n- name: a\n- name: b\n- name: a\n",
+        "m.yaml:4: queues[2]: ", "another entry has the name 'a'");
+    bad("limits:\n- {scope: a, capacity: 1, refill_per_second: 1}\n"
+        "- {scope: a, capacity: 2, refill_per_second: 1}\n",
+        "m.yaml:3: limits[1]: ", "another entry has the scope 'a'");
+}
+
+/* What an attacker may not do anyway, but a generator of files might. */
+static TEST(test_a_very_large_file_is_refused)
+{
+    size_t len = (size_t)5 * 1024 * 1024;
+    char *text = ms_xmalloc(len);
+    struct ms_conf_flags flags = {.config = NULL};
+    struct ms_conf *conf = NULL;
+    struct ms_error error;
+    char *path;
+
+    memset(text, '#', len);
+    path = ms_test_file("large.yaml", text, len);
+    flags.config = path;
+    CHECK_INT(ms_conf_load(&flags, NULL, &conf, &error), ==, MS_EINVAL);
+    CHECK_CONTAINS(error.text, "large.yaml");
+    free(path);
+    free(text);
+}
+
+/* ---- defaults and the file ---- */
+
+static void check_strings(char *const *a, char *const *b)
+{
+    for (; *a != NULL && *b != NULL; a++, b++)
+        CHECK_STR(*a, *b);
+    CHECK(*a == NULL && *b == NULL);
+}
+
+static void check_same_queue(const struct ms_queue_conf *a,
+                             const struct ms_queue_conf *b)
+{
+    struct ms_queue_conf x = *a;
+    struct ms_queue_conf y = *b;
+
+    CHECK_STR(x.name, y.name);
+    CHECK_STR(x.when_full, y.when_full);
+    x.name = y.name = x.when_full = y.when_full = NULL;
+    CHECK(memcmp(&x, &y, sizeof(x)) == 0);
+}
+
+static void check_same(const struct ms_conf *a, const struct ms_conf *b)
+{
+    /* Strings and lists first; they are cleared in copies, and what is left
+     * compared as bytes, so that no option can be forgotten here. */
+    struct ms_conf x = *a;
+    struct ms_conf y = *b;
+    char **texts_x[] = {&x.fleet,
+                        &x.redis_url,
+                        &x.worker_handlers_dir,
+                        &x.worker_http,
+                        &x.worker_prefix,
+                        &x.worker_version,
+                        &x.worker_id,
+                        &x.coordinator_http,
+                        &x.coordinator_staging_dir,
+                        &x.http_token_file,
+                        &x.http_readonly_token_file,
+                        &x.exec_cwd_root};
+
+    for (size_t i = 0; i < MS_COUNT_OF(texts_x); i++) {
+        char **text_y =
+            (char **)((char *)&y + ((char *)texts_x[i] - (char *)&x));
+
+        CHECK_STR(*texts_x[i], *text_y);
+        *texts_x[i] = *text_y = NULL;
+    }
+    check_strings(x.worker_queues, y.worker_queues);
+    check_strings(x.exec_allow, y.exec_allow);
+    x.worker_queues = y.worker_queues = NULL;
+    x.exec_allow = y.exec_allow = NULL;
+    CHECK_INT(x.n_queues, ==, y.n_queues);
+    for (size_t i = 0; i < x.n_queues; i++)
+        check_same_queue(&x.queues[i], &y.queues[i]);
+    x.queues = y.queues = NULL;
+    CHECK(memcmp(&x, &y, sizeof(x)) == 0);
+}
+
+/* The file in conf/ is the documentation: it must not lie. */
+static TEST(test_the_file_in_conf_says_the_defaults)
+{
+    struct ms_conf_flags flags = {.config =
+                                      MS_TEST_SOURCE_DIR "/conf/muster.yaml"};
+    struct ms_conf *defaults = good(NULL, NULL);
+    struct ms_conf *conf = NULL;
+    struct ms_error error = {""};
+    enum ms_err err = ms_conf_load(&flags, NULL, &conf, &error);
+
+    CHECK_STR(error.text, "");
+    CHECK_INT(err, ==, MS_OK);
+    check_same(conf, defaults);
+    ms_conf_free(conf);
+    ms_conf_free(defaults);
+}
+
+static TEST(test_defaults_are_those_of_the_interface)
+{
+    struct ms_conf *conf = good(NULL, NULL);
+
+    CHECK_STR(conf->fleet, "main");
+    CHECK_STR(conf->redis_url, "redis://127.0.0.1:6379");
+    CHECK_INT(conf->redis_connect_timeout_ms, ==, 2000);
+    CHECK_INT(conf->redis_command_timeout_ms, ==, 2500); /* 15s / 6 */
+    CHECK_INT(conf->log_level, ==, MS_INFO);
+    CHECK(!conf->log_json);
+    CHECK(conf->worker_queues[0] == NULL);
+    CHECK_INT(conf->worker_concurrency, ==, 8);
+    CHECK_INT(conf->worker_grace_ms, ==, 25000);
+    CHECK_INT(conf->worker_claim_ttl_ms, ==, 30000);
+    CHECK_INT(conf->worker_heartbeat_ms, ==, 5000);
+    CHECK_STR(conf->worker_handlers_dir, NULL);
+    CHECK_STR(conf->worker_http, "127.0.0.1:7781");
+    CHECK_STR(conf->coordinator_http, "127.0.0.1:7780");
+    CHECK_INT(conf->coordinator_lease_ttl_ms, ==, 15000);
+    CHECK_STR(conf->coordinator_staging_dir, "./var/staging");
+    CHECK(!conf->coordinator_enforce);
+    CHECK_STR(conf->http_token_file, NULL);
+    CHECK_INT(conf->n_kinds, ==, 0);
+    CHECK_INT(conf->n_pools, ==, 0);
+    CHECK(conf->exec_allow[0] == NULL);
+    CHECK_INT(conf->exec_timeout_ms, ==, 600000);
+    CHECK_INT(conf->max_payload_bytes, ==, 1048576);
+    CHECK_INT(conf->dump_chunk_size_bytes, ==, 268435456);
+    CHECK_INT(conf->dump_batch_docs, ==, 200);
+    CHECK_INT(conf->dump_batch_bytes, ==, 262144);
+    CHECK_INT(conf->dump_max_line_bytes, ==, 16777216);
+    CHECK(!conf->gc_enabled);
+    CHECK_INT(conf->gc_interval_ms, ==, 60000);
+    CHECK_INT(conf->uploads_ttl_ms, ==, 86400000);
+    CHECK_INT(conf->certs_renew_before_ms, ==, INT64_C(2592000000));
+    ms_conf_free(conf);
+}
+
+static TEST(test_default_queues_stand_only_where_the_file_has_none)
+{
+    struct ms_conf *conf = good(NULL, NULL);
+
+    CHECK_INT(conf->n_queues, ==, 2);
+    CHECK_STR(conf->queues[0].name, "default");
+    CHECK_INT(conf->queues[0].max_workers, ==, 4);
+    CHECK_INT(conf->queues[0].max_attempts, ==, -1); /* not said */
+    CHECK_STR(conf->queues[0].when_full, NULL);
+    CHECK_INT(conf->queues[1].backoff_enabled, ==, 1);
+    CHECK_INT(conf->queues[1].retain_dead_ms, ==, INT64_C(2592000000));
+    ms_conf_free(conf);
+    conf = good("queues: []\n", NULL);
+    CHECK_INT(conf->n_queues, ==, 0);
+    ms_conf_free(conf);
+    conf = good("queues: [{name: mine}]\n", NULL);
+    CHECK_INT(conf->n_queues, ==, 1);
+    CHECK_STR(conf->queues[0].name, "mine");
+    ms_conf_free(conf);
+}
+
+/* A third is refused, so the default stays well below one. */
+static TEST(test_the_command_timeout_follows_the_shortest_lease)
+{
+    struct ms_conf *conf = good("worker: {claim_ttl: 3s}\n", NULL);
+
+    CHECK_INT(conf->redis_command_timeout_ms, ==, 500);
+    ms_conf_free(conf);
+    conf = good("worker: {claim_ttl: 2m}\ncoordinator: {lease_ttl: 1m}\n"
+                "redis: {command_timeout: ~}\n",
+                NULL);
+    CHECK_INT(conf->redis_command_timeout_ms, ==, 5000);
+    ms_conf_free(conf);
+    conf = good("redis: {command_timeout: 1s}\n", NULL);
+    CHECK_INT(conf->redis_command_timeout_ms, ==, 1000);
+    ms_conf_free(conf);
+}
+
+static TEST(test_every_section_is_read)
+{
+    struct ms_conf *conf =
+        good("fleet: blue\n"
+             "log: { level: debug, format: json }\n"
+             "worker:\n  queues: [a, b, a]\n  handlers_dir: ./h\n"
+             "coordinator: { reconcile: enforce, staging_dir: /s }\n"
+             "kinds:\n"
+             "  - { prefix: 'mail.', queue: mail, max_attempts: 3,\n"
+             "      timeout: 30s, limit: smtp }\n"
+             "  - prefix: x\n"
+             "exec: { allow: [/bin/ls, /bin/ls], cwd_root: /srv }\n"
+             "pools:\n"
+             "  - { kinds: ['py.'], argv: [python3, -u, -u],\n"
+             "      env: { A: 1, B: 'x y' }, timeout: 5s }\n"
+             "limits: [{scope: g, capacity: 30, refill_per_second: 0.5}]\n"
+             "schedules: [{name: n, cron: '0 3 * * *', tz: Europe/Berlin,\n"
+             "  kind: cmd.exec, queue: default, payload: {a: [1]},\n"
+             "  misfire: catch-up 3, overlap: allow, enabled: true}]\n"
+             "locations: [{name: exports, path: ./var/exports}]\n"
+             "health: {checks: [{anything: 1}]}\n"
+             "gc_scheduling: {enabled: true}\n",
+             NULL);
+
+    CHECK_STR(conf->fleet, "blue");
+    CHECK_INT(conf->log_level, ==, MS_DEBUG);
+    CHECK(conf->log_json);
+    CHECK_STR(conf->worker_queues[0], "a");
+    CHECK_STR(conf->worker_queues[1], "b");
+    CHECK(conf->worker_queues[2] == NULL); /* no repeats */
+    CHECK_STR(conf->worker_handlers_dir, "./h");
+    CHECK(conf->coordinator_enforce);
+    CHECK_INT(conf->n_kinds, ==, 2);
+    CHECK_STR(conf->kinds[0].prefix, "mail.");
+    CHECK_STR(conf->kinds[0].limit, "smtp");
+    CHECK_INT(conf->kinds[0].timeout_ms, ==, 30000);
+    CHECK_STR(conf->kinds[1].queue, NULL);
+    CHECK_INT(conf->kinds[1].max_attempts, ==, -1);
+    CHECK_STR(conf->exec_allow[1], "/bin/ls");
+    CHECK_STR(conf->exec_cwd_root, "/srv");
+    CHECK_INT(conf->n_pools, ==, 1);
+    CHECK_STR(conf->pools[0].kinds[0], "py.");
+    CHECK_STR(conf->pools[0].argv[2], "-u"); /* repeats are kept here */
+    CHECK_STR(conf->pools[0].env[1], "B=x y");
+    CHECK_STR(conf->pools[0].cwd, NULL);
+    CHECK_INT(conf->pools[0].timeout_ms, ==, 5000);
+    CHECK(conf->gc_enabled);
+    ms_conf_free(conf);
+}
+
+/* A section whose options are all commented out is an empty map to people. */
+static TEST(test_empty_files_sections_and_lists_say_nothing)
+{
+    static const char *const files[] = {
+        "",
+        "# only a comment\n",
+        "---\n",
+        "worker:\n",
+        "queues:\n",
+        "pools:\nlimits:\nschedules:\nbootstrap:\nworker:\n  queues:\n",
+    };
+
+    for (size_t i = 0; i < MS_COUNT_OF(files); i++)
+        ms_conf_free(good(files[i], NULL));
+}
+
+/* ---- environment and flags ---- */
+
+static TEST(test_wrong_variables_are_named)
+{
+    static const char *const cases[][3] = {
+        {"MUSTER_FLEET=a b", "MUSTER_FLEET: ", "is not a name"},
+        {"MUSTER_REDIS_URL=nope", "MUSTER_REDIS_URL: ", "redis"},
+        {"MUSTER_CONCURRENCY=0", "MUSTER_CONCURRENCY: ", "from 1 to 1024"},
+        {"MUSTER_CONCURRENCY=x", "MUSTER_CONCURRENCY: ", "whole number"},
+        {"MUSTER_QUEUES=a,b c", "MUSTER_QUEUES: ", "'b c' is not a name"},
+        {"MUSTER_WORKER_PREFIX=a b", "MUSTER_WORKER_PREFIX: ", "printable"},
+        {"MUSTER_WORKER_ID=a\n", "MUSTER_WORKER_ID: ", "printable"},
+        {"MUSTER_WORKER__GRAZE=1s", "MUSTER_WORKER__GRAZE: ", "no option"},
+        {"MUSTER_WORKR__GRACE=1s", "MUSTER_WORKR__GRACE: ", "no option"},
+        {"MUSTER__FLEET=a", "MUSTER__FLEET: ", "no option"},
+        {"MUSTER_FLEET__X=a", "MUSTER_FLEET__X: ", "no option"},
+        {"MUSTER_WORKER__=a", "MUSTER_WORKER__: ", "no option"},
+        {"MUSTER_WORKER__GRACE=25", "MUSTER_WORKER__GRACE: ", "needs a unit"},
+        {"MUSTER_WORKER__GRACE=null", "MUSTER_WORKER__GRACE: ", "duration"},
+        {"MUSTER_WORKER__QUEUES=a", "MUSTER_WORKER__QUEUES: ", "is a list"},
+        {"MUSTER_WORKER__HTTP=0.0.0.0:1", "MUSTER_WORKER__HTTP: worker.http",
+         "token_file"},
+        {"MUSTER_REDIS__COMMAND_TIMEOUT=1m",
+         "MUSTER_REDIS__COMMAND_TIMEOUT: ", "less than a third"},
+        {"MUSTER_GC_SCHEDULING__ENABLED=1",
+         "MUSTER_GC_SCHEDULING__ENABLED: ", "true or false"},
+        {"MUSTER_MAX_PAYLOAD=lots", "MUSTER_MAX_PAYLOAD: ", "is not a size"},
+    };
+
+    for (size_t i = 0; i < MS_COUNT_OF(cases); i++)
+        bad_variable(cases[i][0], cases[i][1], cases[i][2]);
+}
+
+/* Kubernetes and cmd.exec put variables of their own beside ours. */
+static TEST(test_other_variables_are_ignored)
+{
+    const char *const environment[] = {"MUSTER_JOB_ID=x",
+                                       "MUSTER_PORT=tcp://10.0.0.1:80",
+                                       "MUSTER_FLEET=",
+                                       "MUSTER_QUEUES=",
+                                       "MUSTER_CONFIG=",
+                                       "MUSTER_",
+                                       "XMUSTER_WORKER__GRAZE=1",
+                                       "NOEQUALS",
+                                       NULL};
+    struct ms_conf *conf = good(NULL, environment);
+
+    CHECK_STR(conf->fleet, "main");
+    ms_conf_free(conf);
+}
+
+static TEST(test_environment_beats_the_file)
+{
+    const char *const environment[] = {
+        "MUSTER_REDIS_URL=unix:///tmp/r.sock",
+        "MUSTER_FLEET=env",
+        "MUSTER_QUEUES= b , a,,b ",
+        "MUSTER_CONCURRENCY=3",
+        "MUSTER_WORKER__CONCURRENCY=4", /* the other name stands */
+        "MUSTER_WORKER__HTTP=off",
+        "MUSTER_DUMP_IMPORT__BATCH_DOCS=7",
+        "MUSTER_LOG__LEVEL=error",
+        "MUSTER_REDIS__COMMAND_TIMEOUT=null",
+        "MUSTER_MAX_PAYLOAD=2MiB",
+        NULL};
+    struct ms_conf *conf = good("fleet: file\n"
+                                "redis: {command_timeout: 1s}\n"
+                                "worker: {queues: [x], concurrency: 9}\n",
+                                environment);
+
+    CHECK_STR(conf->redis_url, "unix:///tmp/r.sock");
+    CHECK_STR(conf->fleet, "env");
+    CHECK_STR(conf->worker_queues[0], "b");
+    CHECK_STR(conf->worker_queues[1], "a");
+    CHECK(conf->worker_queues[2] == NULL);
+    CHECK_INT(conf->worker_concurrency, ==, 3);
+    CHECK_STR(conf->worker_http, "off");
+    CHECK_INT(conf->dump_batch_docs, ==, 7);
+    CHECK_INT(conf->log_level, ==, MS_ERROR);
+    CHECK_INT(conf->redis_command_timeout_ms, ==, 2500);
+    CHECK_INT(conf->max_payload_bytes, ==, 2097152);
+    ms_conf_free(conf);
+}
+
+static TEST(test_flags_beat_the_environment)
+{
+    const char *const environment[] = {"MUSTER_FLEET=env",
+                                       "MUSTER_REDIS_URL=unix:///env", NULL};
+    struct ms_conf_flags flags = {.fleet = "flag", .redis = "unix:///flag"};
+    struct ms_conf *conf = NULL;
+    struct ms_error error;
+
+    CHECK_INT(ms_conf_load(&flags, (char *const *)environment, &conf, NULL), ==,
+              MS_OK);
+    CHECK_STR(conf->fleet, "flag");
+    CHECK_STR(conf->redis_url, "unix:///flag");
+    ms_conf_free(conf);
+    conf = NULL;
+    flags.fleet = "no name";
+    CHECK_INT(ms_conf_load(&flags, NULL, &conf, &error), ==, MS_EINVAL);
+    CHECK_CONTAINS(error.text, "--fleet: ");
+    flags.fleet = NULL;
+    flags.redis = "nope";
+    CHECK_INT(ms_conf_load(&flags, NULL, &conf, &error), ==, MS_EINVAL);
+    CHECK_CONTAINS(error.text, "--redis: ");
+    CHECK(conf == NULL);
+}
+
+static TEST(test_muster_config_names_the_file_unless_a_flag_does)
+{
+    char *one = ms_test_file("one.yaml", "fleet: one\n", 11);
+    char *two = ms_test_file("two.yaml", "fleet: two\n", 11);
+    char *variable = ms_xasprintf("MUSTER_CONFIG=%s", one);
+    const char *const environment[] = {variable, NULL};
+    struct ms_conf_flags flags = {.config = two};
+    struct ms_conf *conf = good(NULL, environment);
+
+    CHECK_STR(conf->fleet, "one");
+    ms_conf_free(conf);
+    CHECK_INT(ms_conf_load(&flags, (char *const *)environment, &conf, NULL), ==,
+              MS_OK);
+    CHECK_STR(conf->fleet, "two");
+    ms_conf_free(conf);
+    free(variable);
+    free(one);
+    free(two);
+}
+
+/* A password must not go where errors go. */
+static TEST(test_a_wrong_url_is_not_repeated)
+{
+    struct ms_conf_flags flags = {.redis = "redis://u:secret@host:port/"};
+    struct ms_conf *conf = NULL;
+    struct ms_error error = {""};
+
+    CHECK_INT(ms_conf_load(&flags, NULL, &conf, &error), ==, MS_EINVAL);
+    CHECK(strstr(error.text, "secret") == NULL);
+}
+
+/* ---- workers ---- */
+
+static TEST(test_a_worker_without_queues_is_refused)
+{
+    const char *const blank[] = {"MUSTER_QUEUES= , ", NULL};
+    const char *const one[] = {"MUSTER_QUEUES=a", NULL};
+    struct ms_error error = {""};
+    struct ms_conf *conf = good(NULL, NULL);
+
+    CHECK_INT(ms_conf_check_worker(conf, &error), ==, MS_EINVAL);
+    CHECK_CONTAINS(error.text, "MUSTER_QUEUES");
+    ms_conf_free(conf);
+    conf = good("worker: {queues: [x]}\n", blank);
+    CHECK_INT(ms_conf_check_worker(conf, NULL), ==, MS_EINVAL);
+    ms_conf_free(conf);
+    conf = good(NULL, one);
+    CHECK_INT(ms_conf_check_worker(conf, NULL), ==, MS_OK);
+    ms_conf_free(conf);
+    ms_conf_free(NULL);
+}
+
+static void check_label(const char *const *environment, const char *want)
+{
+    struct ms_conf *conf = good(NULL, environment);
+    char *label = ms_conf_worker_label(conf, "01J0000000000000000000POD1");
+
+    CHECK_STR(label, want);
+    free(label);
+    ms_conf_free(conf);
+}
+
+static TEST(test_the_label_is_made_of_what_was_said)
+{
+    const char *const none[] = {"MUSTER_WORKER_VERSION=1", NULL};
+    const char *const no_version[] = {"MUSTER_WORKER_PREFIX=eu",
+                                      "MUSTER_WORKER_ID=7", NULL};
+    const char *const all[] = {"MUSTER_WORKER_PREFIX=eu",
+                               "MUSTER_WORKER_VERSION=1.2+b",
+                               "MUSTER_WORKER_ID=7", NULL};
+
+    check_label(none, NULL);
+    check_label(no_version, "eu-worker-7");
+    check_label(all, "eu-worker-1.2+b-7");
+}
+
+static TEST(test_a_label_without_an_id_takes_four_digits_of_the_pod)
+{
+    const char *const environment[] = {"MUSTER_WORKER_PREFIX=eu", NULL};
+    struct ms_conf *conf = good(NULL, environment);
+    char *one = ms_conf_worker_label(conf, "01J0000000000000000000POD1");
+    char *again = ms_conf_worker_label(conf, "01J0000000000000000000POD1");
+    char *other = ms_conf_worker_label(conf, "01J0000000000000000000POD2");
+
+    CHECK_STR(one, again);
+    CHECK(strcmp(one, other) != 0);
+    CHECK_INT(strlen(one), ==, strlen("eu-worker-0123"));
+    CHECK_INT(strspn(one + 10, "0123456789abcdef"), ==, 4);
+    free(one);
+    free(again);
+    free(other);
+    ms_conf_free(conf);
+}
+
+/* ---- settings of a queue ---- */
+
+static void on_field(const char *field, const char *value, void *arg)
+{
+    strcat(strcat(strcat(strcat(arg, field), "="), value), " ");
+}
+
+static TEST(test_a_seed_holds_only_what_was_said)
+{
+    struct ms_conf *conf =
+        good("queues:\n"
+             "- { name: a, max_workers: 3, backoff: { enabled: false } }\n"
+             "- { name: b, max_attempts: 2, timeout: 1m, retain_done: 0s,\n"
+             "    backoff: { base: 1s, max: 1m }, retain_dead: 1h,\n"
+             "    retain_done_max: 0, max_length: 9, when_full: drop_oldest,\n"
+             "    group_max: 4, crash_limit: 1 }\n"
+             "- name: c\n",
+             NULL);
+    char text[500] = "";
+
+    ms_queue_conf_each(&conf->queues[0], on_field, text);
+    CHECK_STR(text, "max_workers=3 backoff_enabled=0 ");
+    text[0] = '\0';
+    ms_queue_conf_each(&conf->queues[1], on_field, text);
+    CHECK_STR(text, "max_attempts=2 timeout_ms=60000 backoff_base_ms=1000 "
+                    "backoff_max_ms=60000 retain_done_ms=0 "
+                    "retain_dead_ms=3600000 retain_done_max=0 max_length=9 "
+                    "when_full=drop_oldest group_max=4 crash_limit=1 ");
+    text[0] = '\0';
+    ms_queue_conf_each(&conf->queues[2], on_field, text);
+    CHECK_STR(text, "");
+    ms_conf_free(conf);
+}
+
+static TEST(test_queue_set_refuses_unknown_keys_and_bad_values)
+{
+    static const char *const cases[][3] = {
+        {"max_worker", "1", "no setting is called 'max_worker'"},
+        {"name", "x", "no setting is called 'name'"},
+        {"backoff", "5s", "no setting is called 'backoff'"},
+        {"backoff.bse", "5s", "no setting"},
+        {"backof.base", "5s", "no setting"},
+        {"max_workers.x", "5", "no setting"},
+        {"", "5", "no setting"},
+        {"max_workers", "", "max_workers: '' is not a whole number"},
+        {"max_workers", "-1", "max_workers: must be at least 0"},
+        {"max_attempts", "0", "at least 1"},
+        {"timeout", "5", "timeout: '5' needs a unit"},
+        {"when_full", "x", "when_full: 'x' is not one of"},
+        {"backoff.enabled", "1", "backoff.enabled: '1' is not true or false"},
+    };
+
+    for (size_t i = 0; i < MS_COUNT_OF(cases); i++) {
+        char field[40] = "-", value[40] = "-";
+        struct ms_error error = {""};
+
+        CHECK_INT(ms_queue_conf_parse(cases[i][0], cases[i][1], field, 40,
+                                      value, 40, &error),
+                  ==, MS_EINVAL);
+        CHECK_CONTAINS(error.text, cases[i][2]);
+        CHECK_STR(field, "-");
+        CHECK_STR(value, "-");
+    }
+}
+
+static TEST(test_queue_set_speaks_as_the_file_and_writes_as_redis)
+{
+    static const char *const cases[][4] = {
+        {"max_workers", "12", "max_workers", "12"},
+        {"max_workers", "0", "max_workers", "0"},
+        {"max_attempts", "3", "max_attempts", "3"},
+        {"timeout", "1m30s", "timeout_ms", "90000"},
+        {"backoff.enabled", "true", "backoff_enabled", "1"},
+        {"backoff.enabled", "false", "backoff_enabled", "0"},
+        {"backoff.base", "5s", "backoff_base_ms", "5000"},
+        {"backoff.max", "1h", "backoff_max_ms", "3600000"},
+        {"retain_done", "7d", "retain_done_ms", "604800000"},
+        {"retain_dead", "0s", "retain_dead_ms", "0"},
+        {"retain_done_max", "0", "retain_done_max", "0"},
+        {"max_length", "1000", "max_length", "1000"},
+        {"when_full", "drop_oldest", "when_full", "drop_oldest"},
+        {"group_max", "2", "group_max", "2"},
+        {"crash_limit", "5", "crash_limit", "5"},
+    };
+
+    for (size_t i = 0; i < MS_COUNT_OF(cases); i++) {
+        char field[40], value[40];
+
+        CHECK_INT(ms_queue_conf_parse(cases[i][0], cases[i][1], field, 40,
+                                      value, 40, NULL),
+                  ==, MS_OK);
+        CHECK_STR(field, cases[i][2]);
+        CHECK_STR(value, cases[i][3]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RUN(test_a_missing_file_is_named),
+        RUN(test_what_is_not_yaml_is_refused_with_its_line),
+        RUN(test_unknown_options_are_refused_at_every_level),
+        RUN(test_an_option_said_twice_is_refused),
+        RUN(test_wrong_types_are_refused),
+        RUN(test_a_missing_unit_is_refused),
+        RUN(test_unsafe_durations_are_refused),
+        RUN(test_counts_and_sizes_have_their_ranges),
+        RUN(test_a_command_timeout_of_a_third_of_a_lease_is_refused),
+        RUN(test_listening_beyond_loopback_needs_a_token),
+        RUN(test_entries_of_one_name_are_refused),
+        RUN(test_a_very_large_file_is_refused),
+        RUN(test_the_file_in_conf_says_the_defaults),
+        RUN(test_defaults_are_those_of_the_interface),
+        RUN(test_default_queues_stand_only_where_the_file_has_none),
+        RUN(test_the_command_timeout_follows_the_shortest_lease),
+        RUN(test_every_section_is_read),
+        RUN(test_empty_files_sections_and_lists_say_nothing),
+        RUN(test_wrong_variables_are_named),
+        RUN(test_other_variables_are_ignored),
+        RUN(test_environment_beats_the_file),
+        RUN(test_flags_beat_the_environment),
+        RUN(test_muster_config_names_the_file_unless_a_flag_does),
+        RUN(test_a_wrong_url_is_not_repeated),
+        RUN(test_a_worker_without_queues_is_refused),
+        RUN(test_the_label_is_made_of_what_was_said),
+        RUN(test_a_label_without_an_id_takes_four_digits_of_the_pod),
+        RUN(test_a_seed_holds_only_what_was_said),
+        RUN(test_queue_set_refuses_unknown_keys_and_bad_values),
+        RUN(test_queue_set_speaks_as_the_file_and_writes_as_redis),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
