@@ -82,6 +82,8 @@ static enum ms_err status(const struct ms_reply *reply, struct ms_error *error)
     if (ms_reply_is(word, "stale"))
         return ms_error_set(error, MS_ESTALE, "%" PRId64 " was here before us",
                             number);
+    if (ms_reply_is(word, "unknown"))
+        return ms_error_set(error, MS_ENOENT, "there is no such dataset");
     if (ms_reply_is(word, "closed"))
         return ms_error_set(error, MS_ESTATE, "the import has ended");
     if (ms_reply_is(word, "too_large"))
@@ -150,7 +152,7 @@ enum ms_err ms_dataset_stamp_parse(const struct ms_reply *reply,
 }
 
 void ms_dataset_describe_build(struct ms_cmd *cmd, const char *fleet,
-                               const struct ms_dataset *dataset)
+                               const struct ms_dataset *dataset, bool create)
 {
     char key[MS_KEY_MAX];
 
@@ -162,6 +164,7 @@ void ms_dataset_describe_build(struct ms_cmd *cmd, const char *fleet,
     ms_cmd_argi(cmd, dataset->shards);
     ms_cmd_argi(cmd, dataset->gen);
     ms_cmd_args(cmd, dataset->id_field);
+    ms_cmd_argi(cmd, create);
 }
 
 enum ms_err ms_dataset_describe_parse(const struct ms_reply *reply,

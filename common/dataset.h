@@ -65,11 +65,12 @@ enum ms_err ms_dataset_load_parse(const char *name,
 
 /* Stamps one shard with the dataset's epoch (makes it, if need be), and, when
  * all are stamped, writes the descriptor.  MS_ESTALE: a newer leader was here;
- * MS_EEXIST: there is another dataset of that name. */
+ * MS_EEXIST: there is another dataset of that name; MS_ENOENT: it is not there
+ * and not to be created. */
 void ms_dataset_stamp_build(struct ms_cmd *cmd, const char *fleet,
                             const struct ms_dataset *dataset, int64_t shard);
 void ms_dataset_describe_build(struct ms_cmd *cmd, const char *fleet,
-                               const struct ms_dataset *dataset);
+                               const struct ms_dataset *dataset, bool create);
 enum ms_err ms_dataset_stamp_parse(const struct ms_reply *reply,
                                    struct ms_error *error);
 enum ms_err ms_dataset_describe_parse(const struct ms_reply *reply,
@@ -135,11 +136,12 @@ void ms_dataset_close_build(struct ms_cmd *cmd, const char *fleet,
                             const struct ms_dataset *dataset, int64_t shard,
                             const char *import, enum ms_dataset_close how);
 
-/* Dropping: the descriptor first, so that nobody finds the dataset any more;
- * then each shard's keys.  Fences go by themselves. */
-void ms_dataset_forget_build(struct ms_cmd *cmd, const char *fleet,
-                             const char *name); /* DEL: an integer */
-void ms_dataset_forget_name_build(struct ms_cmd *cmd, const char *fleet,
-                                  const char *name); /* SREM */
+/* Dropping: each shard's keys first (writers find no shard and wait for a
+ * map), then the descriptor and the name, then the shards once more, should
+ * one have been stamped in between.  Fences go by themselves. */
 void ms_dataset_unlink_build(struct ms_cmd *cmd, const char *fleet,
                              const struct ms_dataset *dataset, int64_t shard);
+void ms_dataset_forget_build(struct ms_cmd *cmd, const char *fleet,
+                             const char *name); /* DEL */
+void ms_dataset_forget_name_build(struct ms_cmd *cmd, const char *fleet,
+                                  const char *name); /* SREM */

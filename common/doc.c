@@ -8,6 +8,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "common/mem.h"
+#include "common/utf8.h"
 
 /*
  * One yajl handle reads line after line as values of one stream, because a
@@ -35,60 +36,6 @@ struct ms_doc_reader {
     size_t id_len;
     char id[MS_DOC_ID_MAX];
 };
-
-/* ---- UTF-8 ---- */
-
-/* Length of the sequence at `p`, of which `left` bytes are there; 0: bad.  The
- * second byte's range rules out overlong forms, surrogates and the rest. */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
-{
-    unsigned char low = 0x80, high = 0xBF;
-    size_t need, i;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xC2 || p[0] > 0xF4)
-        return 0;
-    need = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
-    if (left < need)
-        return 0;
-    if (p[0] == 0xE0)
-        low = 0xA0;
-    else if (p[0] == 0xED)
-        high = 0x9F;
-    else if (p[0] == 0xF0)
-        low = 0x90;
-    else if (p[0] == 0xF4)
-        high = 0x8F;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (i = 2; i < need; i++)
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-    return need;
-}
-
-size_t ms_utf8_bad_at(const char *bytes, size_t len)
-{
-    const unsigned char *p = (const unsigned char *)bytes;
-    size_t at = 0, step;
-    uint64_t word;
-
-    while (at < len) {
-        if (len - at >= sizeof(word)) {
-            memcpy(&word, p + at, sizeof(word));
-            if ((word & 0x8080808080808080u) == 0) {
-                at += sizeof(word);
-                continue;
-            }
-        }
-        step = utf8_sequence(p + at, len - at);
-        if (step == 0)
-            return at;
-        at += step;
-    }
-    return len;
-}
 
 /* ---- what the parser tells ---- */
 
@@ -377,7 +324,7 @@ enum ms_doc_kind ms_doc_read(struct ms_doc_reader *r, const char *line,
     out_doc->len = len;
     if (len == 0)
         return MS_DOC_EMPTY;
-    if (ms_utf8_bad_at(line, len) < len)
+    if (!ms_utf8_is_valid(line, len))
         return reject(r, out_doc, "not UTF-8");
     begin_line(r, line);
     if (!parse(r, out_doc))

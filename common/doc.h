@@ -38,10 +38,6 @@ void ms_doc_reader_free(struct ms_doc_reader *reader); /* takes NULL */
 enum ms_doc_kind ms_doc_read(struct ms_doc_reader *reader, const char *line,
                              size_t len, struct ms_doc *out_doc);
 
-/* Where the first byte sequence begins that is not UTF-8 as RFC 3629 has it
- * (no overlong forms, no surrogates, nothing past U+10FFFF); `len` if none. */
-size_t ms_utf8_bad_at(const char *bytes, size_t len);
-
 /*
  * The checksum of many documents: the sum of their hashes modulo 2^64, kept in
  * four lanes of 16 bits, because Redis and Lua have no unsigned 64-bit

@@ -9,13 +9,15 @@ ARGV[2]  epoch     that its shards were stamped with
 ARGV[3]  shards    how many
 ARGV[4]  gen       their generation
 ARGV[5]  id_field  the documents' id
+ARGV[6]  create    1: make it; 0: only when it is there (not dropped meanwhile)
 Returns  {"ok", created}  1 when it was not there;  {"stale", epoch}  a newer
          leader was here;  {"differs", shards, gen, id_field}  it is there and
-         is another one: nothing changed
+         is another one: nothing changed;  {"unknown"}
 ]]
 local dataset, names = KEYS[1], KEYS[2]
 local name, epoch = ARGV[1], tonumber(ARGV[2])
 local shards, gen, id_field = ARGV[3], ARGV[4], ARGV[5]
+local may_create = ARGV[6] == "1"
 
 -- @include now
 local seen = redis.call("HMGET", dataset, "epoch", "shards", "gen", "id_field")
@@ -24,6 +26,9 @@ if seen[1] and tonumber(seen[1]) > epoch then
 end
 if seen[1] and (seen[2] ~= shards or seen[3] ~= gen or seen[4] ~= id_field) then
     return {"differs", seen[2], seen[3], seen[4]}
+end
+if not seen[1] and not may_create then
+    return {"unknown"}
 end
 redis.call("HSET", dataset, "epoch", ARGV[2])
 redis.call("SADD", names, name)

@@ -223,21 +223,6 @@ static TEST(test_invalid_utf8_is_rejected)
              "\xC3\xA4\xE2\x82\xAC\xED\x9F\xBF\xF0\x9F\x98\x80");
 }
 
-/* The fast path reads eight bytes at once: a bad byte is found at any place. */
-static TEST(test_bad_byte_is_found_wherever_it_stands)
-{
-    char text[40];
-    size_t i;
-
-    for (i = 0; i < sizeof(text); i++) {
-        memset(text, 'a', sizeof(text));
-        text[i] = (char)0xFE;
-        CHECK_INT(ms_utf8_bad_at(text, sizeof(text)), ==, i);
-    }
-    memset(text, 'a', sizeof(text));
-    CHECK_INT(ms_utf8_bad_at(text, sizeof(text)), ==, sizeof(text));
-}
-
 /* The parser is kept between lines: nothing of one may show in the next. */
 static TEST(test_reader_forgets_the_line_before)
 {
@@ -329,7 +314,6 @@ int main(void)
         RUN(test_invalid_json_is_rejected),
         RUN(test_reason_tells_what_and_where),
         RUN(test_invalid_utf8_is_rejected),
-        RUN(test_bad_byte_is_found_wherever_it_stands),
         RUN(test_reader_forgets_the_line_before),
         RUN(test_id_field_may_have_any_name),
         RUN(test_deep_nesting_is_read),
