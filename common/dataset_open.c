@@ -83,10 +83,9 @@ static bool call_ended(struct call *call, enum ms_err err,
     call->request = NULL;
     o->under_way--;
     if (err != MS_OK && o->err == MS_OK)
-        o->err =
-            ms_error_set(&o->error, err, "dataset '%s': %s", o->map.name,
-                         reply == NULL ? ms_err_name(err)
-                                       : ms_reply_str(reply, ms_err_name(err)));
+        o->err = ms_error_set(&o->error, err, "dataset '%s': %s", o->map.name,
+                              reply->type == MS_REPLY_ERROR ? reply->str
+                                                            : ms_err_name(err));
     return err == MS_OK;
 }
 
