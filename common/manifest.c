@@ -58,7 +58,7 @@ enum ms_err ms_manifest_of_file(const char *path, int64_t chunk_size,
 {
     struct stat st;
     enum ms_err err;
-    int fd;
+    int fd = -1;
 
     if (chunk_size < 1)
         return ms_error_set(error, MS_EINVAL, "chunk size %lld is below 1",
@@ -104,7 +104,7 @@ enum ms_err ms_manifest_open(const struct ms_manifest *manifest, int *out_fd,
 {
     struct stat st;
     enum ms_err err;
-    int fd;
+    int fd = -1;
 
     err = open_source(manifest->path, &fd, &st, error);
     if (err != MS_OK)
