@@ -49,14 +49,22 @@ static size_t escape(char c, char out[7])
     return 1;
 }
 
+/* Control characters would drive the terminal that shows the log. */
+static bool is_plain(const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        if ((unsigned char)*p <= ' ' || strchr("\"\\=", *p) != NULL)
+            return false;
+    return text[0] != '\0';
+}
+
 const char *ms_log_quote(const char *text, char *out, size_t size)
 {
     size_t used = 0;
     char piece[7];
 
     ms_assert(size >= 10);
-    if (text[0] != '\0' && strpbrk(text, " \"\\=\n\t\r") == NULL &&
-        strlen(text) < size)
+    if (is_plain(text) && strlen(text) < size)
         return strcpy(out, text);
     out[used++] = '"';
     for (; *text != '\0'; text++) {
