@@ -17,10 +17,13 @@ local function hear(now, ttl)
         call("HSET", meta, "ttl_ms", ttl)
     end
     local silence = now - seen
-    if silence > heard.ttl / 2 then
+    local too_long = silence > heard.ttl / 2
+    -- A clock that was set back must not make reclaim wait for the old time.
+    if too_long or silence < 0 and heard.quiet_end > now then
         heard.quiet_end = now
         call("HSET", meta, "seen_ms", now, "quiet_end_ms", now)
-    elseif silence > 1000 or silence < 0 or not m[1] then
+    elseif silence > math.min(1000, heard.ttl / 12) or silence < 0 or
+           not m[1] then -- written seldom, but well within half a TTL
         call("HSET", meta, "seen_ms", now)
     end
     heard.ttl = ttl or heard.ttl
