@@ -59,6 +59,6 @@ local function delete_job(rec, now)
         depth_add({[rec.kind] = 1}, -1)
     end
     release_unique(rec)
-    forget(rec, now)
+    forget(rec)
     return true
 end

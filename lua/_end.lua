@@ -23,7 +23,7 @@ local function release_unique(rec)
 end
 
 -- Takes the record away.  What belongs to a parent alone goes with it.
-local function forget(rec, now)
+local function forget(rec)
     call("UNLINK", rec.key)
     if rec.own then
         call("SET", base .. "gone:" .. rec.id, "1", "PX", REMEMBER_MS)

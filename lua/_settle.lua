@@ -2,8 +2,8 @@
 -- @include ready
 -- @include move
 -- @include park
--- What finish and release have in common: whose write it is, and taking the
--- job out of where it was.
+-- What finish, release and renew have in common: whose write it is, and taking
+-- the job out of where it was.
 
 -- "run": apply it; "ok": it took effect in an earlier call; "gone": no record;
 -- "stale": an old fence, another pod, or taken away for good.
@@ -26,15 +26,24 @@ local function standing(rec, pod, fence)
     return "stale"
 end
 
+-- Its lease had ended and it was taken back, but its pod spoke before anybody
+-- else claimed it: the claim counts after all, and the crash does not.
+local function undo_reclaim(rec)
+    rec.attempts = set_default(rec.attempts, 0) + 1
+    rec.crashes = math.max(0, set_default(rec.crashes, 0) - 1)
+    call("HSET", rec.key, "attempts", rec.attempts, "crashes", rec.crashes)
+    if not unpark(rec.id, rec.kind) then
+        depth_add({[rec.kind] = 1}, -1) -- its id is dropped at its turn
+    end
+end
+
 -- Removes the job from its place; returns that place's name in a tally.
-local function take_out(rec, held, gone)
+local function take_out(rec, gone)
     if rec.state == "running" then
         gone[#gone + 1] = rec.id
         return "running"
     end
-    if not unpark(rec.id, rec.kind) then
-        depth_add({[rec.kind] = 1}, -1)
-    end
+    undo_reclaim(rec)
     return "ready"
 end
 

@@ -12,8 +12,8 @@ ARGV[2]  limit     jobs to claim then, 0 for none
 ARGV[3]  ttl_ms    of the claim
 ARGV[4]  kinds     of the claim
 ARGV[5..] per job: fence, outcome ("done" "failed" "dead" "cancelled"
-         "throttled"), text (done: the result; else: the error), delay_ms,
-         then a move (_move.lua)
+         "throttled"), text (done: the result; else: the error), delay_ms
+         (throttled chunks: how long it stays away), then a move (_move.lua)
 Returns  {"ok", {index, "gone" | "stale", ...}, claim}
          what is not named took effect, now or in an earlier call;
          claim: what claim.lua returns, or {} for limit 0
@@ -21,45 +21,71 @@ Returns  {"ok", {index, "gone" | "stale", ...}, claim}
 -- @include queue
 -- @include claim
 -- @include settle
+-- @include throttle
 local held = KEYS[STANDING + 1]
 local pod, limit = ARGV[1], tonumber(ARGV[2])
 local FIELDS = {
     "kind", "state", "pod", "fence", "parent", "own", "unique", "settled",
-    "cancel_requested",
-}
--- What only some outcomes need.
-local MORE = {
-    "chunk", "seq", "sums", "attempts", "crashes", "max_attempts", "errors",
-    "priority", "group",
+    "cancel_requested", "chunk", "seq", "sums", "attempts", "crashes",
+    "max_attempts", "errors", "priority", "group",
 }
 
 local now = now_ms()
-local recs, at = {}, 5
-for i = STANDING + 2, #KEYS do
-    local rec = read(KEYS[i], FIELDS)
-    rec.asked, rec.outcome = tonumber(ARGV[at]), ARGV[at + 1]
-    rec.text, rec.delay = ARGV[at + 2], tonumber(ARGV[at + 3])
-    rec.move, at = parse_move(at + 4)
-    if rec.parent or rec.move or rec.outcome ~= "done" then
-        for name, value in pairs(read(rec.key, MORE)) do
-            rec[name] = value
-        end
-        tally_know(rec.parent)
-    end
-    recs[#recs + 1] = rec
-end
 local c = call("HMGET", cfg, "retain_done_max", "retain_done_ms",
-               "max_attempts", "backoff_enabled", "backoff_base_ms",
-               "backoff_max_ms")
+               "max_workers")
 local keep_done = c[1] ~= "0" and c[2] ~= "0"
-local was_full = call("ZCARD", leases) >=
-                 set_default(call("HGET", cfg, "max_workers"), 1)
+local was_full = call("ZCARD", leases) >= set_default(c[3], 1)
 
-local counts, gone, deleted, kept, back = {}, {}, {}, {}, {}
-local due = {}
+-- Most jobs are plain: alone, done by whom they were lent to.  They are only
+-- gathered here, and what they have to say about the job is not read.
+local recs, plain, seen, at, gone, deleted, kept = {}, {}, {}, 5, {}, {}, {}
+for i = STANDING + 2, #KEYS do
+    local key = KEYS[i]
+    local v = call("HMGET", key, "state", "pod", "fence", "parent", "own",
+                   "unique")
+    if v[1] == "running" and v[2] == pod and v[3] == ARGV[at] and
+       ARGV[at + 1] == "done" and ARGV[at + 4] == "0" and
+       not (v[4] or v[5] or v[6] or seen[key]) then
+        plain[#plain + 1] = key
+        plain[#plain + 1] = ARGV[at + 2]
+        gone[#gone + 1] = id_of(key)
+        at = at + 5
+    else
+        local rec = read(key, FIELDS)
+        rec.index, rec.asked = i - STANDING - 1, tonumber(ARGV[at])
+        rec.outcome, rec.text = ARGV[at + 1], ARGV[at + 2]
+        rec.delay = tonumber(ARGV[at + 3])
+        rec.move, at = parse_move(at + 4)
+        tally_know(rec.parent)
+        if not seen[key] then -- named twice: the first stands
+            recs[#recs + 1] = rec
+        end
+    end
+    seen[key] = true
+end
 
-local function count(name)
-    counts[name] = (counts[name] or 0) + 1
+local counts, back, due, backoff = {}, {}, {}, nil
+local function count(name, n)
+    counts[name] = (counts[name] or 0) + (n or 1)
+end
+
+-- What only failures and throttles ask for.
+local function backoff_settings()
+    backoff = backoff or call("HMGET", cfg, "backoff_enabled",
+                              "backoff_base_ms", "backoff_max_ms",
+                              "max_attempts")
+    return backoff
+end
+
+local function keep(key, id, result)
+    if result == "" then
+        call("HSET", key, "state", "done", "finished_ms", now)
+    else
+        call("HSET", key, "state", "done", "finished_ms", now, "result",
+             result)
+    end
+    kept[#kept + 1] = now
+    kept[#kept + 1] = id
 end
 
 local function end_done(rec, from)
@@ -67,21 +93,14 @@ local function end_done(rec, from)
     tally_move(rec.parent, from, "done")
     release_unique(rec)
     if rec.parent then
-        call("SETBIT", base .. "bits:" .. rec.parent, rec.chunk, 1)
+        if tallies[rec.parent] then
+            call("SETBIT", base .. "bits:" .. rec.parent, rec.chunk, 1)
+        end
         deleted[#deleted + 1] = rec.key
     elseif keep_done then
-        if rec.text == "" then
-            call("HSET", rec.key, "state", "done", "finished_ms", now)
-        else
-            call("HSET", rec.key, "state", "done", "finished_ms", now,
-                 "result", rec.text)
-        end
-        kept[#kept + 1] = now
-        kept[#kept + 1] = rec.id
-    elseif rec.own then
-        forget(rec, now)
+        keep(rec.key, rec.id, rec.text)
     else
-        deleted[#deleted + 1] = rec.key
+        forget(rec)
     end
 end
 
@@ -92,59 +111,89 @@ local function jitter(rec, delay)
     return math.floor(delay * (0.5 + tonumber(digits, 16) / 0x1000000 / 2))
 end
 
-local function end_failed(rec, from)
-    local attempts = set_default(rec.attempts, 1)
-    local most = tonumber(rec.max_attempts) or set_default(c[3], 5)
-    count("failed")
-    call("HSET", rec.key, "errors", add_error(rec, now, rec.text))
-    if attempts >= most then
-        return end_dead(rec, now, rec.text, from, rec.asked)
-    end
+local function schedule(rec, from, at_ms)
     tally_move(rec.parent, from, "ready")
-    if c[4] == "0" then
-        call("HDEL", rec.key, "state")
-        call("HSET", rec.key, "error", rec.text, "ready_ms", now, "settled",
-             rec.asked)
-        back[#back + 1] = {
-            rec.id, rec.priority or 5, rec.group or "-", rec.kind,
-        }
-        return
-    end
-    local delay = math.min(set_default(c[5], 5000) * 2 ^ (attempts - 1),
-                           set_default(c[6], 1800000))
-    local at_ms = now + jitter(rec, delay)
     call("HSET", rec.key, "state", "scheduled", "due_ms", at_ms, "error",
          rec.text, "settled", rec.asked)
     due[#due + 1] = at_ms
     due[#due + 1] = rec.id
 end
 
+local function end_failed(rec, from)
+    local b = backoff_settings()
+    local attempts = set_default(rec.attempts, 1)
+    local most = tonumber(rec.max_attempts) or set_default(b[4], 5)
+    count("failed")
+    call("HSET", rec.key, "errors", add_error(rec, now, rec.text))
+    if attempts >= most then
+        return end_dead(rec, now, rec.text, from, rec.asked)
+    end
+    if b[1] ~= "0" then
+        local delay = math.min(set_default(b[2], 5000) * 2 ^ (attempts - 1),
+                               set_default(b[3], 1800000))
+        return schedule(rec, from, now + jitter(rec, delay))
+    end
+    tally_move(rec.parent, from, "ready")
+    call("HDEL", rec.key, "state")
+    call("HSET", rec.key, "error", rec.text, "ready_ms", now, "settled",
+         rec.asked)
+    back[#back + 1] = {
+        rec.id, rec.priority or 5, rec.group or "-", rec.kind,
+    }
+end
+
+-- Costs no attempt.  A chunk stays away alone: it was told by its target, and
+-- has no say over its queue.
+local function end_throttled(rec, from)
+    local b, at_ms = backoff_settings(), nil
+    count("throttled")
+    call("HSET", rec.key, "attempts",
+         math.max(0, set_default(rec.attempts, 1) - 1))
+    if not rec.parent then
+        at_ms = cool_down(rec, now, b)
+    elseif rec.delay > 0 then
+        at_ms = now + rec.delay
+    else
+        at_ms = now + set_default(b[2], 5000)
+    end
+    schedule(rec, from, at_ms)
+end
+
 local function apply(rec)
-    local from = take_out(rec, held, gone)
+    local from = take_out(rec, gone)
     apply_move(rec, rec.move)
     if rec.outcome == "done" then
         end_done(rec, from)
-    elseif rec.outcome == "cancelled" then
-        count("cancelled")
-        end_dead(rec, now, "cancelled by user", from, rec.asked)
-    elseif rec.cancel_requested then
+    elseif rec.outcome == "cancelled" or rec.cancel_requested then
         count("cancelled")
         end_dead(rec, now, "cancelled by user", from, rec.asked)
     elseif rec.outcome == "dead" then
         call("HSET", rec.key, "errors", add_error(rec, now, rec.text))
         end_dead(rec, now, rec.text, from, rec.asked)
+    elseif rec.outcome == "throttled" then
+        end_throttled(rec, from)
     else
         end_failed(rec, from)
     end
 end
 
+if #plain > 0 then
+    count("done", #plain / 2)
+end
+for i = 1, #plain, 2 do
+    if keep_done then
+        keep(plain[i], id_of(plain[i]), plain[i + 1])
+    else
+        deleted[#deleted + 1] = plain[i]
+    end
+end
 local told = {}
-for i, rec in ipairs(recs) do
+for _, rec in ipairs(recs) do
     local word = standing(rec, pod, rec.asked)
     if word == "run" then
         apply(rec)
     elseif word ~= "ok" then
-        told[#told + 1] = i
+        told[#told + 1] = rec.index
         told[#told + 1] = word
         if word == "stale" then
             count("stale")
@@ -169,7 +218,8 @@ end
 for name, n in pairs(counts) do
     call("HINCRBY", stats, name, n)
 end
-if was_full and #gone > 0 and call("EXISTS", depth) == 1 then
+if was_full and #gone > 0 and
+   set_default(call("HGET", depth, "-"), 0) > 0 then
     wake_one()
 end
 local next_jobs = {}

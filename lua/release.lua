@@ -23,14 +23,18 @@ local FIELDS = {
 
 local now = now_ms()
 hear(now)
-local recs, at = {}, 2
+local recs, at, seen = {}, 2, {}
 for i = STANDING + 2, #KEYS do
     local rec = read(KEYS[i], FIELDS)
     rec.asked, rec.delay = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
     rec.why = ARGV[at + 2]
     rec.move, at = parse_move(at + 3)
     tally_know(rec.parent)
-    recs[#recs + 1] = rec
+    rec.index = i - STANDING - 1
+    if not seen[rec.id] then -- named twice: the first stands
+        recs[#recs + 1] = rec
+    end
+    seen[rec.id] = true
 end
 
 local gone, back, due, n_released = {}, {}, {}, 0
@@ -61,10 +65,10 @@ local function give_back(rec, from)
 end
 
 local told, n_stale = {}, 0
-for i, rec in ipairs(recs) do
+for _, rec in ipairs(recs) do
     local word = standing(rec, pod, rec.asked)
-    if word == "run" and rec.state == "running" then
-        local from = take_out(rec, held, gone)
+    if word == "run" then
+        local from = take_out(rec, gone)
         apply_move(rec, rec.move)
         if rec.cancel_requested then
             end_dead(rec, now, "cancelled by user", from, rec.asked)
@@ -72,8 +76,8 @@ for i, rec in ipairs(recs) do
         else
             give_back(rec, from)
         end
-    elseif word ~= "ok" and word ~= "run" then -- "run": ready already
-        told[#told + 1] = i
+    elseif word ~= "ok" then
+        told[#told + 1] = rec.index
         told[#told + 1] = word
         if word == "stale" then
             n_stale = n_stale + 1

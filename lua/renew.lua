@@ -19,10 +19,7 @@ Returns  {"ok", {index, "cancel" | "lost", ...}, {id, fence, ...}}
 ]]
 -- @include queue
 -- @include hear
--- @include end
--- @include ready
--- @include move
--- @include park
+-- @include settle
 local held = KEYS[STANDING + 1]
 local pod, ttl_ms, complete = ARGV[1], tonumber(ARGV[2]), ARGV[3] == "1"
 local FIELDS = {
@@ -33,55 +30,45 @@ local FIELDS = {
 local now = now_ms()
 hear(now, ttl_ms)
 
-local recs, at = {}, 4
+local recs, at, mentioned = {}, 4, {}
 for i = STANDING + 2, #KEYS do
     local rec = read(KEYS[i], FIELDS)
-    rec.asked = tonumber(ARGV[at])
+    rec.index, rec.asked = i - STANDING - 1, tonumber(ARGV[at])
     rec.move, at = parse_move(at + 1)
     tally_know(rec.parent)
-    recs[#recs + 1] = rec
+    if not mentioned[rec.id] then -- named twice: the first stands
+        recs[#recs + 1] = rec
+    end
+    mentioned[rec.id] = true
 end
 local room = set_default(call("HGET", cfg, "max_workers"), 1)
              - call("ZCARD", leases)
 
--- Its lease had ended and it was taken back, but nobody else has claimed it.
-local function is_taken_back(rec)
-    return not rec.state and not rec.settled_now and room > 0
-end
-
 local function lend_again(rec)
-    local crashes = set_default(rec.crashes, 0)
-    call("HSET", rec.key, "state", "running", "attempts",
-         set_default(rec.attempts, 0) + 1, "crashes", math.max(0, crashes - 1))
-    rec.crashes = tostring(math.max(0, crashes - 1))
-    rec.attempts = set_default(rec.attempts, 0) + 1
-    if not unpark(rec.id, rec.kind) then
-        depth_add({[rec.kind] = 1}, -1)
-    end
+    undo_reclaim(rec)
+    call("HSET", rec.key, "state", "running")
     call("SADD", held, rec.id)
     tally_move(rec.parent, "ready", "running")
     room = room - 1
 end
 
-local told, ends, n_lost, mentioned = {}, {}, 0, {}
-for i, rec in ipairs(recs) do
-    local mine = rec.pod == pod and tonumber(rec.fence) == rec.asked
-    rec.settled_now = rec.settled and tonumber(rec.settled) == rec.asked
-    mentioned[rec.id] = true
-    if mine and is_taken_back(rec) then
-        lend_again(rec)
-        rec.state = "running"
-    end
-    if mine and rec.state == "running" then
+local told, ends, n_lost = {}, {}, 0
+for _, rec in ipairs(recs) do
+    local is_mine = standing(rec, pod, rec.asked) == "run" and
+                    (rec.state or room > 0)
+    if is_mine then
+        if not rec.state then
+            lend_again(rec)
+        end
         apply_move(rec, rec.move)
         ends[#ends + 1] = now + ttl_ms
         ends[#ends + 1] = rec.id
         if rec.cancel_requested then
-            told[#told + 1] = i
+            told[#told + 1] = rec.index
             told[#told + 1] = "cancel"
         end
     else
-        told[#told + 1] = i
+        told[#told + 1] = rec.index
         told[#told + 1] = "lost"
         n_lost = n_lost + 1
     end
@@ -97,9 +84,13 @@ local unmentioned = {}
 if complete and call("SCARD", held) > #ends / 2 then
     for _, id in ipairs(call("SMEMBERS", held)) do
         if not mentioned[id] then
-            unmentioned[#unmentioned + 1] = id
-            unmentioned[#unmentioned + 1] =
-                tonumber(call("HGET", job_key(id), "fence")) or 0
+            local rec = read(job_key(id), {"state", "pod", "fence"})
+            if rec.state == "running" and rec.pod == pod then
+                unmentioned[#unmentioned + 1] = id
+                unmentioned[#unmentioned + 1] = tonumber(rec.fence)
+            else
+                call("SREM", held, id) -- of no lease
+            end
         end
     end
 end
