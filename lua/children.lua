@@ -18,8 +18,7 @@ Returns  {"ok", next_from (-1 at the end), n_changed}
 -- @include queue
 -- @include now
 -- @include epoch
--- @include end
--- @include ready
+-- @include again
 -- @include park
 -- @include children
 local newer = newer_epoch(tonumber(ARGV[1]))
@@ -41,7 +40,7 @@ tally_know(parent_id)
 local recs = {}
 for i, n in ipairs(open) do
     recs[i] = read(job_key(parent_id .. "." .. n), {
-        "kind", "state", "parent", "priority", "group", "unique", "errors",
+        "kind", "state", "parent", "priority", "group", "unique", "fence",
     })
 end
 
@@ -60,8 +59,7 @@ end
 
 local function revive(rec)
     call("ZREM", dead, rec.id)
-    call("HDEL", rec.key, "state", "attempts", "crashes", "finished_ms",
-         "cancel_requested", "settled", "error")
+    begin_again(rec)
     call("HSET", rec.key, "ready_ms", now)
     tally_move(parent_id, "dead", "ready")
     back[#back + 1] = {
