@@ -2,14 +2,16 @@
 -- @include ready
 local RECLAIM_FIELDS = {
     "state", "pod", "kind", "parent", "priority", "group", "attempts",
-    "crashes", "cancel_requested", "unique", "errors",
+    "crashes", "cancel_requested", "unique",
 }
 
 -- Takes running jobs away from pods that no longer keep them.  An ended lease
 -- gives the attempt back and costs a crash, unless it ended in an outage;
 -- crash_limit crashes without a move of the cursor in between end as dead.
 -- The fence stays, so that the pod is still heard until someone else claims.
-local function reclaim(ids, now, costs_crash)
+-- `of` names the pod whose leases are taken, whatever their end.  Returns how
+-- many were taken, and how many of them are dead now.
+local function reclaim(ids, now, costs_crash, of)
     local limit = set_default(call("HGET", cfg, "crash_limit"), 3)
     local recs, back = {}, {}
     for _, id in ipairs(ids) do
@@ -17,13 +19,17 @@ local function reclaim(ids, now, costs_crash)
         tally_know(rec.parent)
         recs[#recs + 1] = rec
     end
-    local n_dead = 0
+    local n, n_dead = 0, 0
     for _, rec in ipairs(recs) do
-        call("ZREM", leases, rec.id)
-        if rec.pod then
+        local is_theirs = not of or rec.pod == of
+        if is_theirs then
+            call("ZREM", leases, rec.id)
+        end
+        if is_theirs and rec.pod then
             call("SREM", base .. "held:" .. rec.pod, rec.id)
         end
-        if rec.state == "running" then
+        if is_theirs and rec.state == "running" then
+            n = n + 1
             local crashes = set_default(rec.crashes, 0)
             if costs_crash then
                 crashes = crashes + 1
@@ -53,14 +59,17 @@ local function reclaim(ids, now, costs_crash)
         push_ready(back, true)
         wake_one()
     end
-    call("HINCRBY", stats, "reclaimed", #recs)
-    return n_dead
+    if n > 0 then
+        call("HINCRBY", stats, "reclaimed", n)
+    end
+    return n, n_dead
 end
 
--- Ended leases, at most `limit`, once an outage is long enough ago.
+-- Ended leases, at most `limit`, once an outage is long enough ago.  Returns
+-- what reclaim() does, and whether there may be more.
 local function reclaim_expired(now, heard, limit)
     if now < heard.quiet_end + heard.ttl then
-        return 0, 0
+        return 0, 0, false
     end
     local found = call("ZRANGE", leases, "-inf", now, "BYSCORE", "LIMIT", 0,
                        limit, "WITHSCORES")
@@ -71,12 +80,7 @@ local function reclaim_expired(now, heard, limit)
                    or crashed
         of[#of + 1] = found[i]
     end
-    local n_dead = 0
-    if #gentle > 0 then
-        n_dead = reclaim(gentle, now, false)
-    end
-    if #crashed > 0 then
-        n_dead = n_dead + reclaim(crashed, now, true)
-    end
-    return #gentle + #crashed, n_dead
+    local n, n_dead = reclaim(gentle, now, false)
+    local n_more, n_more_dead = reclaim(crashed, now, true)
+    return n + n_more, n_dead + n_more_dead, #found == 2 * limit
 end

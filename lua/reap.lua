@@ -18,15 +18,19 @@ end
 local LIMIT = 100
 local now = now_ms()
 local heard = hear(now)
-local n, n_dead = reclaim_expired(now, heard, LIMIT)
-local more = n == LIMIT
-if KEYS[STANDING + 1] then
-    local ids = call("SRANDMEMBER", KEYS[STANDING + 1], LIMIT)
+local n, n_dead, more = reclaim_expired(now, heard, LIMIT)
+local held = KEYS[STANDING + 1]
+if held then
+    local ids = call("SRANDMEMBER", held, LIMIT)
+    -- Right after an outage a pod that seems gone may be on its way back.
+    local costs_crash = now >= heard.quiet_end + heard.ttl
+    local n_held, n_held_dead = reclaim(ids, now, costs_crash,
+                                        string.sub(held, #base + 6))
     if #ids > 0 then
-        n_dead = n_dead + reclaim(ids, now, true)
-        call("SREM", KEYS[STANDING + 1], unpack(ids))
+        call("SREM", held, unpack(ids))
     end
-    n, more = n + #ids, more or #ids == LIMIT
+    n, n_dead = n + n_held, n_dead + n_held_dead
+    more = more or #ids == LIMIT
 end
 local promoted = promote(now, LIMIT)
 if promoted > 0 then
