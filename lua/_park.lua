@@ -23,17 +23,14 @@ local function park(id, kind, now)
     call("SADD", parked_kinds, kind)
 end
 
--- True if the job was parked.
+-- Takes the job out of both places; true if it was parked.
 local function unpark(id, kind)
     local key = base .. "parked:" .. kind
-    if call("ZREM", parked, id) == 0 then
-        return false
-    end
-    call("ZREM", key, id)
-    if call("EXISTS", key) == 0 then
+    local n = call("ZREM", parked, id) + call("ZREM", key, id)
+    if n > 0 and call("EXISTS", key) == 0 then
         call("SREM", parked_kinds, kind)
     end
-    return true
+    return n > 0
 end
 
 -- Moves at most `limit` parked jobs that `kinds` can run back to the front of
@@ -45,9 +42,12 @@ local function unpark_handled(kinds, limit, memo)
         if #jobs < limit and handles(kinds, kind, memo) then
             local key = base .. "parked:" .. kind
             for _, id in ipairs(call("ZRANGE", key, 0, limit - #jobs - 1)) do
-                local rec = read(job_key(id), {"kind", "priority", "group"})
+                local rec = read(job_key(id), {
+                    "kind", "state", "priority", "group",
+                })
                 jobs[#jobs + 1] = {
-                    id, rec.priority or 5, rec.group or "-", kind, rec.kind,
+                    id, rec.priority or 5, rec.group or "-", kind,
+                    is_ready = rec.kind == kind and not rec.state,
                 }
             end
         end
@@ -55,7 +55,7 @@ local function unpark_handled(kinds, limit, memo)
     local back = {}
     for _, job in ipairs(jobs) do
         unpark(job[1], job[4])
-        if job[5] then
+        if job.is_ready then
             back[#back + 1] = job
         end
     end

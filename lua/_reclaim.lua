@@ -5,6 +5,34 @@ local RECLAIM_FIELDS = {
     "crashes", "cancel_requested", "unique",
 }
 
+-- One running job of reclaim(); true if it is dead now, else it is in `back`.
+local function take_back(rec, now, crash_limit, back)
+    local crashes = set_default(rec.crashes, 0)
+    local attempts = math.max(0, set_default(rec.attempts, 0) - 1)
+    if crash_limit then
+        crashes = crashes + 1
+        call("HINCRBY", stats, "crashed", 1)
+    end
+    call("HSET", rec.key, "attempts", attempts, "crashes", crashes)
+    if rec.cancel_requested then
+        end_dead(rec, now, "cancelled by user", "running")
+        call("HINCRBY", stats, "cancelled", 1)
+        return true
+    end
+    if crash_limit and crash_limit > 0 and crashes >= crash_limit then
+        end_dead(rec, now, "poison: " .. crashes ..
+                 " leases ended without progress", "running")
+        return true
+    end
+    call("HDEL", rec.key, "state")
+    call("HSET", rec.key, "ready_ms", now)
+    tally_move(rec.parent, "running", "ready")
+    back[#back + 1] = {
+        rec.id, rec.priority or 5, rec.group or "-", rec.kind,
+    }
+    return false
+end
+
 -- Takes running jobs away from pods that no longer keep them.  An ended lease
 -- gives the attempt back and costs a crash, unless it ended in an outage;
 -- crash_limit crashes without a move of the cursor in between end as dead.
@@ -12,46 +40,26 @@ local RECLAIM_FIELDS = {
 -- `of` names the pod whose leases are taken, whatever their end.  Returns how
 -- many were taken, and how many of them are dead now.
 local function reclaim(ids, now, costs_crash, of)
-    local limit = set_default(call("HGET", cfg, "crash_limit"), 3)
-    local recs, back = {}, {}
-    for _, id in ipairs(ids) do
-        local rec = read(job_key(id), RECLAIM_FIELDS)
-        tally_know(rec.parent)
-        recs[#recs + 1] = rec
+    local recs, back, n, n_dead = {}, {}, 0, 0
+    for i, id in ipairs(ids) do
+        recs[i] = read(job_key(id), RECLAIM_FIELDS)
+        tally_know(recs[i].parent)
     end
-    local n, n_dead = 0, 0
+    if #recs == 0 then
+        return 0, 0
+    end
+    local crash_limit = costs_crash and
+        set_default(call("HGET", cfg, "crash_limit"), 3)
     for _, rec in ipairs(recs) do
-        local is_theirs = not of or rec.pod == of
-        if is_theirs then
+        if not of or rec.pod == of then
             call("ZREM", leases, rec.id)
-        end
-        if is_theirs and rec.pod then
-            call("SREM", base .. "held:" .. rec.pod, rec.id)
-        end
-        if is_theirs and rec.state == "running" then
-            n = n + 1
-            local crashes = set_default(rec.crashes, 0)
-            if costs_crash then
-                crashes = crashes + 1
-                call("HINCRBY", stats, "crashed", 1)
+            if rec.pod then
+                call("SREM", base .. "held:" .. rec.pod, rec.id)
             end
-            local attempts = math.max(0, set_default(rec.attempts, 0) - 1)
-            call("HSET", rec.key, "attempts", attempts, "crashes", crashes)
-            if rec.cancel_requested then
-                end_dead(rec, now, "cancelled by user", "running")
-                call("HINCRBY", stats, "cancelled", 1)
-                n_dead = n_dead + 1
-            elseif costs_crash and limit > 0 and crashes >= limit then
-                end_dead(rec, now, "poison: " .. crashes ..
-                         " leases ended without progress", "running")
-                n_dead = n_dead + 1
-            else
-                call("HDEL", rec.key, "state")
-                call("HSET", rec.key, "ready_ms", now)
-                tally_move(rec.parent, "running", "ready")
-                back[#back + 1] = {
-                    rec.id, rec.priority or 5, rec.group or "-", rec.kind,
-                }
+            if rec.state == "running" then
+                n = n + 1
+                n_dead = n_dead +
+                    (take_back(rec, now, crash_limit, back) and 1 or 0)
             end
         end
     end

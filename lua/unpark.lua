@@ -30,8 +30,10 @@ local old = call("ZRANGE", parked, "-inf", now - PATIENCE_MS, "BYSCORE",
                  "LIMIT", 0, LIMIT)
 for _, id in ipairs(old) do
     local rec = read(job_key(id), {"kind", "state", "parent", "unique"})
-    if not rec.kind or rec.state then
+    if not rec.kind then
         call("ZREM", parked, id)
+    elseif rec.state then
+        unpark(id, rec.kind)
     elseif not handles(ARGV[2], rec.kind, memo) then
         tally_know(rec.parent)
         unpark(id, rec.kind)
