@@ -2,17 +2,15 @@
 -- of those that are; looks at `limit` numbers at most.  Returns them and where
 -- to go on, -1 at the end.
 local function open_chunks(bits, planned, from, limit)
-    local open, n, last = {}, from, math.min(planned, from + limit)
-    while n < last do
-        local byte = string.byte(call("GETRANGE", bits, math.floor(n / 8),
-                                      math.floor(n / 8))) or 0
-        repeat
-            local bit = 7 - n % 8
-            if math.floor(byte / 2 ^ bit) % 2 == 0 then
-                open[#open + 1] = n
-            end
-            n = n + 1
-        until n % 8 == 0 or n >= last
+    local open, last = {}, math.min(planned, from + limit)
+    local first_byte = math.floor(from / 8)
+    local bytes = call("GETRANGE", bits, first_byte, math.floor(last / 8))
+    for n = from, last - 1 do
+        local byte = string.byte(bytes, math.floor(n / 8) - first_byte + 1)
+        local is_done = math.floor((byte or 0) / 2 ^ (7 - n % 8)) % 2 == 1
+        if not is_done then
+            open[#open + 1] = n
+        end
     end
-    return open, n < planned and n or -1
+    return open, last < planned and last or -1
 end

@@ -19,7 +19,7 @@ end
 
 -- Deletes up to 400 chunks of an ended parent that left a record; true when
 -- none are left.
-local function delete_chunks(rec, now)
+local function delete_chunks(rec)
     local tally = base .. "tally:" .. rec.id
     local t = call("HMGET", tally, "planned", "deleted_to")
     local from = set_default(t[2], 0)
@@ -45,8 +45,8 @@ end
 
 -- Takes an unheld job out of every place and away.  False: a parent of many
 -- chunks, call again.
-local function delete_job(rec, now)
-    if (rec.plan or rec.phase) and not delete_chunks(rec, now) then
+local function delete_job(rec)
+    if (rec.plan or rec.phase) and not delete_chunks(rec) then
         return false
     end
     if rec.state == "done" then

@@ -3,8 +3,8 @@
 bulk: does one thing to many jobs of one state, a slice a call.
 
 KEYS     the queue's standing keys
-ARGV[1]  verb    "delete"; "retry" (of dead or done); "cancel" (of ready or
-                 scheduled)
+ARGV[1]  verb    "delete"; "retry" (of dead or done); "cancel" (of ready,
+                 scheduled or parked)
 ARGV[2]  state   "ready" "scheduled" "parked" "done" "dead"
 ARGV[3]  kind    "" for any
 ARGV[4]  cursor  "" at first
@@ -22,11 +22,12 @@ local SLICE = 500
 local SETS = {scheduled = scheduled, parked = parked, done = done, dead = dead}
 local FIELDS = {
     "kind", "state", "parent", "chunk", "own", "unique", "plan", "phase",
-    "priority", "group",
+    "priority", "group", "fence",
 }
 local ended = state == "done" or state == "dead"
-if verb == "retry" and not ended or verb == "cancel" and ended or
-   not SETS[state] and state ~= "ready" then
+local is_allowed = verb == "delete" or verb == "retry" and ended or
+                   verb == "cancel" and not ended
+if not is_allowed or not SETS[state] and state ~= "ready" then
     return {"verb"}
 end
 
@@ -34,11 +35,10 @@ end
 local function slice_of_set(key)
     local from = tonumber(cursor) or 0
     local ids = call("ZRANGE", key, from, from + SLICE - 1)
-    return ids, #ids == SLICE, from
+    return {ids = ids, from = from, more = #ids == SLICE}
 end
 
--- A slice of the ready lists: "priority:index in the ring:offset".  Ids stay in
--- their list, and are dropped when their turn comes.
+-- A slice of the ready lists: "priority:index in the ring:offset".
 local function slice_of_lists()
     local p, index, offset = string.match(cursor, "(%d+):(%d+):(%d+)")
     p, index = tonumber(p) or 0, tonumber(index) or 0
@@ -47,35 +47,47 @@ local function slice_of_lists()
         local group = call("LINDEX", KEYS[RING0 + p], index)
         if group then
             local key = base .. "ready:" .. p .. ":" .. group
-            local ids = call("LRANGE", key, offset, offset + SLICE - 1)
-            if #ids == SLICE then
-                return ids, p .. ":" .. index .. ":" .. offset + SLICE
-            end
-            return ids, p .. ":" .. index + 1 .. ":0"
+            return {
+                ids = call("LRANGE", key, offset, offset + SLICE - 1),
+                key = key, ring = KEYS[RING0 + p], group = group,
+                p = p, index = index, offset = offset,
+            }
         end
         p, index, offset = p + 1, 0, 0
     end
-    return {}, ""
+    return {ids = {}}
 end
 
-local ids, next_cursor, more, from
-if state == "ready" then
-    ids, next_cursor = slice_of_lists()
-else
-    ids, more, from = slice_of_set(SETS[state])
-end
 local expect = state ~= "ready" and state ~= "parked" and state or false
-local recs, stays = {}, 0
-for _, id in ipairs(ids) do
+local function is_meant(rec)
+    if kind ~= "" and rec.kind ~= kind then
+        return false
+    end
+    if verb == "retry" then
+        return not rec.parent
+    end
+    return verb == "cancel" or not held_back(rec)
+end
+
+-- A parent ends the slice: its chunks are a step of their own, and what is
+-- deleted in part must be the first that the next call looks at.
+local slice = SETS[state] and slice_of_set(SETS[state]) or slice_of_lists()
+local recs, stays, strange, seen = {}, 0, 0, {}
+for _, id in ipairs(slice.ids) do
     local rec = read(job_key(id), FIELDS)
-    if rec.kind and rec.state == expect and (kind == "" or rec.kind == kind)
-       and not (rec.parent and (verb ~= "cancel" or ended))
-       and not ((rec.plan or rec.phase) and verb == "delete") then
+    if not rec.kind or rec.state ~= expect or seen[id] then
+        strange = strange + 1 -- in a ready list: dropped when its turn comes
+    elseif is_meant(rec) then
         tally_know(rec.parent)
         recs[#recs + 1] = rec
+        if verb == "delete" and (rec.plan or rec.phase) then
+            slice.more = true
+            break
+        end
     else
         stays = stays + 1
     end
+    seen[id] = true
 end
 
 local now = now_ms()
@@ -89,19 +101,43 @@ local function cancel(rec)
     end_dead(rec, now, "cancelled by user", "ready")
 end
 
+local n = #recs
 if verb == "retry" then
     again(recs, now)
 else
     for _, rec in ipairs(recs) do
         if verb == "cancel" then
             cancel(rec)
-        else
-            delete_job(rec, now)
+        elseif not delete_job(rec) then
+            n = n - 1
         end
     end
 end
 tally_flush()
-if state ~= "ready" then
-    next_cursor = more and tostring(from + stays) or ""
+
+-- Ids of ready jobs that are ready no more leave the front of their list at
+-- once; elsewhere they stay until their turn comes.
+local function cursor_of_lists()
+    if not slice.key then
+        return ""
+    end
+    if slice.offset == 0 and stays == 0 then
+        call("LTRIM", slice.key, #slice.ids, -1)
+        if call("EXISTS", slice.key) == 0 then
+            call("LREM", slice.ring, 1, slice.group)
+        end
+        return slice.p .. ":" .. slice.index .. ":0"
+    end
+    if #slice.ids == SLICE then
+        return slice.p .. ":" .. slice.index .. ":" .. slice.offset + SLICE
+    end
+    return slice.p .. ":" .. slice.index + 1 .. ":0"
 end
-return {"ok", #recs, next_cursor}
+
+local next_cursor = ""
+if slice.key then
+    next_cursor = cursor_of_lists()
+elseif slice.more then
+    next_cursor = tostring(slice.from + stays + strange)
+end
+return {"ok", n, next_cursor}

@@ -20,4 +20,4 @@ local why_not = held_back(rec)
 if why_not then
     return {"state", why_not}
 end
-return {delete_job(rec, now_ms()) and "ok" or "again"}
+return {delete_job(rec) and "ok" or "again"}

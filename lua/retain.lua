@@ -31,38 +31,37 @@ local ids = old_ones(done, keep_done, SLICE)
 if #ids < math.min(SLICE, over) then
     ids = call("ZRANGE", done, 0, math.min(SLICE, over) - 1)
 end
-local n_done, again = 0, #ids == SLICE
 local dead_ids = old_ones(dead, keep_dead, SLICE - #ids)
-again = again or #dead_ids > 0 and #dead_ids == SLICE - #ids
+local more = #ids + #dead_ids == SLICE
 
-local function delete_all(list, set)
+-- Deletes what the set names.  A chunk stays for as long as its parent does,
+-- and must not stand in the way of what is behind it meanwhile.
+local function delete_all(list, set, state)
     local recs, n = {}, 0
     for i, id in ipairs(list) do
         recs[i] = read(job_key(id), DELETE_FIELDS)
-        recs[i].held_back = recs[i].kind and held_back(recs[i])
+        recs[i].is_held_back = recs[i].kind and held_back(recs[i])
     end
     for _, rec in ipairs(recs) do
-        if not rec.kind then
+        if rec.state ~= state then -- gone, or another job by now
             call("ZREM", set, rec.id)
-        elseif not rec.held_back then
-            if delete_job(rec, now) then
-                n = n + 1
-            else
-                again = true
-            end
+        elseif rec.is_held_back then
+            call("ZADD", set, now, rec.id)
+        elseif delete_job(rec) then
+            n = n + 1
+        else
+            more = true
         end
     end
     return n
 end
 
-n_done = delete_all(ids, done)
-local n_dead = delete_all(dead_ids, dead)
+local n_done = delete_all(ids, done, "done")
+local n_dead = delete_all(dead_ids, dead, "dead")
 if n_done > 0 then
     call("HINCRBY", stats, "retained_done", n_done)
 end
 if n_dead > 0 then
     call("HINCRBY", stats, "retained_dead", n_dead)
 end
-return {
-    "ok", again and n_done + n_dead > 0 and 1 or 0, n_done + n_dead, n_dead, 0,
-}
+return {"ok", more and 1 or 0, n_done + n_dead, n_dead, 0}
