@@ -247,6 +247,12 @@ local function claim(ask, now)
         lent, left = commit(pick, ask.pod, ask.ttl_ms, ask.held,
                             set_default(c[3], 600000))
     end
+    if limit > 0 and #pick.rings == 0 and #lent == 0 then
+        -- No group has an id: a count that says otherwise would wake pods for
+        -- ever.
+        call("DEL", depth)
+        left = 0
+    end
     left = left or tonumber(call("HGET", depth, "-")) or 0
     if left > 0 and room > #lent and status == "ok" or #pick.parks > 0 then
         wake_one()

@@ -11,8 +11,8 @@ ARGV[2]  gone_after_ms  members older than that are gone
 ARGV[3]  draining  1: it takes no jobs any more
 ARGV[4..] field, value, ...: the pod's hash
 Returns  {"ok", now_ms, {assigned, pods, ...}}  per queue: this pod's share,
-         -1 when nothing is assigned to anyone, and how many live pods declare
-         the queue
+         -1 where the leader has assigned it none yet, and how many live pods
+         declare the queue
 ]]
 -- @include now
 local call = redis.call
@@ -33,11 +33,7 @@ for i = 4, #KEYS, 2 do
     else
         call("ZADD", members, now, pod)
     end
-    local share = tonumber(call("HGET", slots, pod))
-    if not share then
-        share = -1
-    end
-    shares[#shares + 1] = share
+    shares[#shares + 1] = tonumber(call("HGET", slots, pod)) or -1
     shares[#shares + 1] = call("ZCARD", members)
 end
 return {"ok", now, shares}

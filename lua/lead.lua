@@ -23,7 +23,7 @@ end
 local last = tonumber(call("GET", epoch_key)) or 0
 local epoch = tonumber(l[2])
 if epoch and epoch < last then
-    return {"standby", last, "", ttl_ms} -- somebody led after us
+    return {"standby", last, "", call("PTTL", leader)} -- somebody led after us
 end
 if not epoch then
     local now = now_ms()

@@ -25,11 +25,15 @@ for p = 0, 9 do
     end
 end
 local n_parked = call("ZCARD", parked)
+local cools_until = set_default(call("HGET", meta, "throttled_until_ms"), 0)
+if cools_until <= now then
+    cools_until = 0
+end
 return {
     "ok", c[1] == "1" and 1 or 0, set_default(c[2], 1),
     set_default(call("HGET", depth, "-"), 0) + n_parked,
     call("ZCARD", scheduled), call("ZCARD", leases), call("ZCARD", waiting),
     call("ZCARD", done), call("ZCARD", dead), n_parked, oldest,
-    set_default(call("HGET", meta, "throttled_until_ms"), 0),
+    cools_until,
     call("ZCOUNT", scheduled, "-inf", now), now,
 }
