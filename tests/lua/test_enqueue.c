@@ -1,0 +1,379 @@
+#include "tests/support/core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/ulid.h"
+
+static TEST(test_a_plain_job_keeps_nothing_but_what_differs)
+{
+    struct ms_core *core = *state;
+
+    CHECK_INT(ENQUEUE(core, .id = "a", .payload = "p", .payload_len = 1), ==,
+              1);
+    CHECK_INT(ms_test_num(core->redis, "HLEN %s", K("job:a")), ==, 3);
+    CHECK_STR(ms_core_field(core, "a", "kind"), "k");
+    CHECK_STR(ms_core_field(core, "a", "payload"), "p");
+    CHECK_INT(ms_core_number(core, "a", "created_ms"), >, 1700000000000);
+    CHECK_STR(ms_test_text(core->redis, "LINDEX %s 0", K("ready:5:-")), "a");
+    CHECK_STR(ms_test_text(core->redis, "LINDEX %s 0", K("ring:5")), "-");
+    CHECK_INT(ms_core_depth(core, "k"), ==, 1);
+    CHECK_INT(ms_core_depth(core, "-"), ==, 1);
+    CHECK_INT(ms_core_stat(core, "enqueued"), ==, 1);
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 1);
+}
+
+static TEST(test_every_option_is_kept_with_the_job)
+{
+    struct ms_core *core = *state;
+    int64_t now = ms_core_now(core);
+
+    ENQUEUE(core, .id = "a", .own_id = true, .json = true, .priority = 0,
+            .group = "g", .delay_ms = 60000, .expires_in_ms = 120000,
+            .unique = "u", .max_attempts = 7, .timeout_ms = 9000);
+    CHECK_STR(ms_core_field(core, "a", "enc"), "json");
+    CHECK_STR(ms_core_field(core, "a", "own"), "1");
+    CHECK_STR(ms_core_field(core, "a", "priority"), "0");
+    CHECK_STR(ms_core_field(core, "a", "group"), "g");
+    CHECK_STR(ms_core_field(core, "a", "state"), "scheduled");
+    CHECK_STR(ms_core_field(core, "a", "unique"), "u");
+    CHECK_INT(ms_core_number(core, "a", "max_attempts"), ==, 7);
+    CHECK_INT(ms_core_number(core, "a", "timeout_ms"), ==, 9000);
+    CHECK_INT(ms_core_number(core, "a", "due_ms"), >=, now + 60000);
+    CHECK_INT(ms_core_number(core, "a", "expires_ms"), >=, now + 120000);
+}
+
+static TEST(test_payload_may_hold_any_bytes)
+{
+    struct ms_core *core = *state;
+    static const char payload[] = "\0\xff\r\n{}\0 \x80";
+    const struct ms_reply *reply;
+
+    ENQUEUE(core, .id = "a", .payload = payload,
+            .payload_len = sizeof(payload));
+    reply = ms_test_cmd(core->redis, "HGET %s payload", K("job:a"));
+    CHECK_INT(reply->len, ==, sizeof(payload));
+    CHECK(memcmp(reply->str, payload, sizeof(payload)) == 0);
+}
+
+static TEST(test_a_delay_that_is_over_is_ready_at_once)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .at_ms = 1000);
+    CHECK_STR(ms_core_state(core, "a"), "ready");
+    CHECK_STR(ms_core_field(core, "a", "due_ms"), "");
+}
+
+static TEST(test_at_is_kept_to_the_millisecond)
+{
+    struct ms_core *core = *state;
+    int64_t at = ((int64_t)1 << 53) - 1;
+
+    ENQUEUE(core, .id = "a", .at_ms = at);
+    CHECK_INT(ms_core_number(core, "a", "due_ms"), ==, at);
+    CHECK_INT(ms_test_num(core->redis, "ZSCORE %s a", K("scheduled")), ==, at);
+}
+
+static TEST(test_a_sooner_due_time_wakes_and_a_later_does_not)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .delay_ms = 60000);
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 1);
+    ENQUEUE(core, .id = "b", .delay_ms = 90000);
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 1);
+    ENQUEUE(core, .id = "c", .delay_ms = 30000);
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 2);
+}
+
+static TEST(test_wake_tokens_are_capped)
+{
+    struct ms_core *core = *state;
+    char id[16];
+
+    for (int i = 0; i < 20; i++) {
+        snprintf(id, sizeof(id), "j%d", i);
+        ENQUEUE(core, .id = id);
+    }
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 16);
+}
+
+/* A producer whose connection broke cannot know whether its call arrived. */
+static TEST(test_a_repeated_call_gets_the_first_answer)
+{
+    struct ms_core *core = *state;
+    const struct ms_new_job jobs[] = {NEW_JOB(.id = "a"), NEW_JOB(.id = "b"),
+                                      NEW_JOB(.id = "a")};
+
+    CHECK_INT(ms_core_enqueue_all(core, "T1", jobs, 3), ==, 2);
+    CHECK_STR(core->dedup, "a");
+    ms_core_claim(core, "p1", 10);
+    CHECK_INT(ms_core_enqueue_all(core, "T1", jobs, 3), ==, 2);
+    CHECK_STR(core->dedup, "a");
+    CHECK_INT(ms_core_stat(core, "enqueued"), ==, 2);
+    CHECK_INT(ms_core_stat(core, "deduplicated"), ==, 1);
+    CHECK_INT(ms_core_depth(core, "-"), ==, 0);
+    CHECK_INT(ms_test_num(core->redis, "PTTL %s", K("token:T1")), >, 590000);
+}
+
+/* Its jobs may have ended and gone by then. */
+static TEST(test_a_repeated_call_brings_nothing_back_that_ended)
+{
+    struct ms_core *core = *state;
+    const struct ms_new_job job = NEW_JOB(.id = "a");
+    int64_t fence;
+
+    ms_core_set(core, "retain_done_max", 0);
+    ms_core_enqueue_all(core, "T1", &job, 1);
+    fence = ms_core_claim_one(core, "p1", "a");
+    DONE(core, "p1", "a", fence);
+    CHECK_INT(ms_core_enqueue_all(core, "T1", &job, 1), ==, 1);
+    CHECK_STR(ms_core_state(core, "a"), "gone");
+}
+
+static TEST(test_an_id_that_lives_is_deduplicated)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .own_id = true);
+    CHECK_INT(ENQUEUE(core, .id = "a", .own_id = true), ==, 0);
+    CHECK_STR(core->dedup, "a");
+    CHECK_INT(ms_core_depth(core, "-"), ==, 1);
+}
+
+static TEST(test_own_ids_are_remembered_after_their_record)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .own_id = true);
+    CHECK_INT(ms_core_delete(core, "a"), ==, MS_OK);
+    CHECK_STR(ms_core_state(core, "a"), "gone");
+    CHECK_INT(ENQUEUE(core, .id = "a", .own_id = true), ==, 0);
+    CHECK_STR(core->dedup, "a");
+    CHECK_INT(ms_test_num(core->redis, "PTTL %s", K("gone:a")), >, 590000);
+    ms_test_cmd(core->redis, "DEL %s", K("gone:a"));
+    CHECK_INT(ENQUEUE(core, .id = "a", .own_id = true), ==, 1);
+}
+
+static TEST(test_own_ids_are_remembered_when_done_is_not_kept)
+{
+    struct ms_core *core = *state;
+
+    ms_core_set(core, "retain_done_max", 0);
+    ENQUEUE(core, .id = "a", .own_id = true);
+    DONE(core, "p1", "a", ms_core_claim_one(core, "p1", "a"));
+    CHECK_STR(ms_core_state(core, "a"), "gone");
+    CHECK_INT(ENQUEUE(core, .id = "a", .own_id = true), ==, 0);
+}
+
+static TEST(test_a_unique_key_names_its_holder)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .unique = "one of a kind");
+    CHECK_INT(ENQUEUE(core, .id = "b", .unique = "one of a kind"), ==, 0);
+    CHECK_STR(core->dedup, "a");
+    CHECK_STR(ms_core_state(core, "b"), "gone");
+}
+
+static TEST(test_a_unique_key_twice_in_one_call_counts_once)
+{
+    struct ms_core *core = *state;
+    const struct ms_new_job jobs[] = {NEW_JOB(.id = "a", .unique = "u"),
+                                      NEW_JOB(.id = "b", .unique = "u")};
+
+    CHECK_INT(ms_core_enqueue_all(core, NULL, jobs, 2), ==, 1);
+    CHECK_STR(core->dedup, "a");
+}
+
+static void end_by(struct ms_core *core, enum ms_finish_kind kind)
+{
+    int64_t fence;
+
+    ENQUEUE(core, .id = "a", .unique = "u", .max_attempts = 1);
+    fence = ms_core_claim_one(core, "p1", "a");
+    CHECK_INT(ms_core_finish(core, "p1", "a", fence, kind), ==, MS_FINISH_OK);
+    CHECK_INT(ms_test_num(core->redis, "EXISTS %s", K("unique:u")), ==, 0);
+    CHECK_INT(ENQUEUE(core, .id = "b", .unique = "u"), ==, 1);
+    ms_core_delete(core, "a");
+    ms_core_delete(core, "b");
+}
+
+static TEST(test_a_unique_key_is_free_again_after_every_end)
+{
+    struct ms_core *core = *state;
+
+    end_by(core, MS_FINISH_DONE);
+    end_by(core, MS_FINISH_DEAD);
+    end_by(core, MS_FINISH_FAILED); /* its only attempt */
+    end_by(core, MS_FINISH_CANCELLED);
+    ENQUEUE(core, .id = "a", .unique = "u");
+    ms_core_delete(core, "a");
+    CHECK_INT(ENQUEUE(core, .id = "b", .unique = "u"), ==, 1);
+    ms_core_cancel(core, "b");
+    CHECK_INT(ENQUEUE(core, .id = "c", .unique = "u"), ==, 1);
+}
+
+static TEST(test_a_unique_key_is_released_by_its_holder_alone)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .unique = "u", .unique_ttl_ms = 50000);
+    CHECK_INT(ms_test_num(core->redis, "PTTL %s", K("unique:u")), >, 40000);
+    ms_test_cmd(core->redis, "DEL %s", K("unique:u")); /* its time was over */
+    CHECK_INT(ENQUEUE(core, .id = "b", .unique = "u"), ==, 1);
+    ms_core_cancel(core, "a");
+    CHECK_STR(ms_test_text(core->redis, "GET %s", K("unique:u")), "b");
+}
+
+/* A key left behind by a lost delete must not block for ever. */
+static TEST(test_a_unique_key_of_a_lost_job_holds_nobody_up)
+{
+    struct ms_core *core = *state;
+
+    ms_test_cmd(core->redis, "SET %s lost", K("unique:u"));
+    CHECK_INT(ENQUEUE(core, .id = "a", .unique = "u"), ==, 1);
+    CHECK_STR(ms_test_text(core->redis, "GET %s", K("unique:u")), "a");
+}
+
+static TEST(test_max_length_refuses_a_call_as_a_whole)
+{
+    struct ms_core *core = *state;
+    const struct ms_new_job jobs[] = {NEW_JOB(.id = "c"), NEW_JOB(.id = "d")};
+
+    ms_core_set(core, "max_length", 3);
+    ENQUEUE(core, .id = "a");
+    ENQUEUE(core, .id = "b", .delay_ms = 60000);
+    CHECK_INT(ms_core_enqueue_all(core, "T1", jobs, 2), ==, -1);
+    CHECK_CONTAINS(core->error.text, "max_length");
+    CHECK_STR(ms_core_state(core, "c"), "gone");
+    CHECK_INT(ms_core_enqueue_all(core, NULL, jobs, 1), ==, 1);
+    CHECK_INT(ENQUEUE(core, .id = "a"), ==, 0); /* adds nothing */
+    ms_core_claim(core, "p1", 1);
+    CHECK_INT(ms_core_enqueue_all(core, "T1", jobs + 1, 1), ==, 1);
+}
+
+static TEST(test_parked_jobs_count_against_max_length)
+{
+    struct ms_core *core = *state;
+
+    ms_core_set(core, "max_length", 1);
+    ENQUEUE(core, .id = "a", .kind = "x");
+    core->kinds = ",k,";
+    CHECK_INT(ms_core_claim(core, "p1", 1), ==, 0);
+    CHECK_INT(ENQUEUE(core, .id = "b"), ==, -1);
+}
+
+static TEST(test_a_parent_waits_and_is_never_claimed)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .parent = true, .delay_ms = 5);
+    CHECK_STR(ms_core_state(core, "a"), "waiting");
+    CHECK_INT(ms_core_depth(core, "-"), ==, 0);
+    CHECK_INT(ms_core_claim(core, "p1", 10), ==, 0);
+    CHECK_INT(ms_core_info(core).waiting, ==, 1);
+}
+
+static TEST(test_full_batch_keeps_its_order)
+{
+    struct ms_core *core = *state;
+
+    ms_core_enqueue_many(core, "j", NULL, MS_ENQUEUE_MAX);
+    CHECK_INT(ms_core_claim(core, "p1", 256), ==, 256);
+    CHECK_STR(core->jobs[0].id, "j0");
+    CHECK_STR(core->jobs[255].id, "j255");
+    CHECK_INT(core->answer.more, ==, 1);
+}
+
+static void fill_memory(struct ms_core *core)
+{
+    ms_test_cmd(core->redis, "CONFIG SET maxmemory-policy noeviction");
+    ms_test_cmd(core->redis, "CONFIG SET maxmemory 1");
+}
+
+static const struct ms_reply *try_enqueue(struct ms_core *core)
+{
+    const struct ms_new_job job = NEW_JOB(.id = "late");
+    struct ms_cmd cmd = MS_CMD_INIT;
+
+    CHECK_INT(ms_enqueue_build(&cmd, "m", "q", "T9", &job, 1, 100, NULL), ==,
+              MS_OK);
+    return ms_test_run(core->redis, &cmd);
+}
+
+/* Refused before it begins: nothing half done, nothing lost unseen. */
+static TEST(test_enqueue_is_refused_at_maxmemory)
+{
+    struct ms_core *core = *state;
+    const struct ms_reply *reply;
+
+    ENQUEUE(core, .id = "a");
+    fill_memory(core);
+    reply = try_enqueue(core);
+    CHECK_INT(reply->type, ==, MS_REPLY_ERROR);
+    CHECK_INT(ms_reply_classify(reply->str), ==, MS_EFULL);
+    CHECK_INT(ms_test_num(core->redis, "EXISTS %s", K("job:late")), ==, 0);
+    CHECK_INT(ms_core_depth(core, "-"), ==, 1);
+}
+
+/* A full Redis must be able to become empty again. */
+static TEST(test_the_work_goes_on_at_maxmemory)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+
+    ms_core_enqueue_many(core, "j", NULL, 5);
+    ENQUEUE(core, .id = "late1", .delay_ms = 60000);
+    fill_memory(core);
+    fence = ms_core_claim_one(core, "p1", "j0");
+    CHECK_INT(ms_core_renew(core, "p1", "j0", fence), ==, MS_RENEW_OK);
+    CHECK_INT(DONE(core, "p1", "j0", fence), ==, MS_FINISH_OK);
+    fence = ms_core_claim_one(core, "p1", "j1");
+    CHECK_INT(FAIL(core, "p1", "j1", fence), ==, MS_FINISH_OK);
+    fence = ms_core_claim_one(core, "p1", "j2");
+    CHECK_INT(ms_core_release(core, "p1", "j2", fence, 0), ==, MS_FINISH_OK);
+    fence = ms_core_claim_one(core, "p1", "j2");
+    ms_test_cmd(core->redis, "CONFIG SET maxmemory 0");
+    ms_core_end_lease(core, "j2", 1);
+    fill_memory(core);
+    CHECK_INT(ms_core_reap(core, "p1"), ==, MS_OK);
+    CHECK_INT(ms_core_cancel(core, "j3"), ==, MS_CANCEL_CANCELLED);
+    CHECK_INT(ms_core_run_now(core, "late1"), ==, MS_OK);
+    CHECK_INT(ms_core_retry(core, "j3"), ==, MS_OK);
+    CHECK_INT(ms_core_delete(core, "j3"), ==, MS_OK);
+    CHECK_INT(ms_core_retain(core), ==, MS_OK);
+    CHECK_INT(ms_core_bulk(core, "delete", "ready", NULL), ==, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CORE(test_a_plain_job_keeps_nothing_but_what_differs),
+        CORE(test_every_option_is_kept_with_the_job),
+        CORE(test_payload_may_hold_any_bytes),
+        CORE(test_a_delay_that_is_over_is_ready_at_once),
+        CORE(test_at_is_kept_to_the_millisecond),
+        CORE(test_a_sooner_due_time_wakes_and_a_later_does_not),
+        CORE(test_wake_tokens_are_capped),
+        CORE(test_a_repeated_call_gets_the_first_answer),
+        CORE(test_a_repeated_call_brings_nothing_back_that_ended),
+        CORE(test_an_id_that_lives_is_deduplicated),
+        CORE(test_own_ids_are_remembered_after_their_record),
+        CORE(test_own_ids_are_remembered_when_done_is_not_kept),
+        CORE(test_a_unique_key_names_its_holder),
+        CORE(test_a_unique_key_twice_in_one_call_counts_once),
+        CORE(test_a_unique_key_is_free_again_after_every_end),
+        CORE(test_a_unique_key_is_released_by_its_holder_alone),
+        CORE(test_a_unique_key_of_a_lost_job_holds_nobody_up),
+        CORE(test_max_length_refuses_a_call_as_a_whole),
+        CORE(test_parked_jobs_count_against_max_length),
+        CORE(test_a_parent_waits_and_is_never_claimed),
+        CORE(test_full_batch_keeps_its_order),
+        CORE(test_enqueue_is_refused_at_maxmemory),
+        CORE(test_the_work_goes_on_at_maxmemory),
+    };
+
+    return RUN_CORE(tests);
+}
