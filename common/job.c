@@ -60,11 +60,20 @@ static void read_numbers(struct ms_job *job, const struct ms_reply *pairs)
         ms_reply_int(ms_reply_field(pairs, "cancel_requested"), 0) != 0;
 }
 
+/* -1 for none, and for what is no share of 1. */
+static double read_progress(const struct ms_reply *pairs)
+{
+    const char *text = ms_reply_str(ms_reply_field(pairs, "progress"), "");
+    char *end;
+    double progress = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(progress >= 0 && progress <= 1))
+        return -1;
+    return progress;
+}
+
 static void read_texts(struct ms_job *job, const struct ms_reply *pairs)
 {
-    const char *progress =
-        ms_reply_str(ms_reply_field(pairs, "progress"), NULL);
-
     job->kind = text_of(pairs, "kind");
     job->state = text_of(pairs, "state");
     if (job->state == NULL)
@@ -81,7 +90,7 @@ static void read_texts(struct ms_job *job, const struct ms_reply *pairs)
     job->error = text_of(pairs, "error");
     job->errors = text_of(pairs, "errors");
     job->phase = text_of(pairs, "phase");
-    job->progress = progress == NULL ? -1 : strtod(progress, NULL);
+    job->progress = read_progress(pairs);
 }
 
 enum ms_err ms_job_parse(const char *queue, const char *id,
@@ -187,6 +196,21 @@ static void add_json(struct ms_json *json, const char *key,
     ms_buf_done(&text);
 }
 
+/* An array in any case: what a hand put there must not break the document. */
+static void add_errors(struct ms_json *json, const struct ms_job *job)
+{
+    struct ms_val val = {0};
+
+    ms_json_key(json, "errors");
+    if (job->errors != NULL)
+        ms_val_from_json(job->errors, strlen(job->errors), &val, NULL);
+    if (val.root.type == MSGPACK_OBJECT_ARRAY)
+        ms_json_val(json, &val.root);
+    else
+        ms_json_raw(json, "[]", 2);
+    ms_val_done(&val);
+}
+
 static void add_life(struct ms_json *json, const struct ms_job *job)
 {
     add_int(json, "attempts", job->attempts);
@@ -234,11 +258,7 @@ void ms_job_to_json(const struct ms_job *job, struct ms_json *json)
     add_life(json, job);
     add_family(json, job);
     add_text(json, "error", job->error);
-    ms_json_key(json, "errors");
-    if (job->errors == NULL)
-        ms_json_raw(json, "[]", 2);
-    else
-        ms_json_raw(json, job->errors, strlen(job->errors));
+    add_errors(json, job);
     add_json(json, "result", job, &job->result);
     ms_json_key(json, "cancel_requested");
     ms_json_bool(json, job->cancel_requested);
