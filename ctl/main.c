@@ -1,4 +1,9 @@
-int main(void)
+/* musterctl: what operators and scripts say to a fleet. */
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+
+int main(int argc, char **argv)
 {
-    return 2;
+    return ms_ctl_main(argv, environ);
 }
