@@ -13,8 +13,10 @@
 
 struct ms_http;
 
-/* One request.  `body` is the answer to fill; `content_type` starts as
- * "text/plain; charset=utf-8".  Returns the HTTP status. */
+/* One GET or HEAD (whose body is not sent; others are answered 405 without
+ * asking).  `path` is without the query.  `body` is the answer to fill;
+ * `content_type` starts as "text/plain; charset=utf-8".  Returns the HTTP
+ * status. */
 struct ms_http_answer {
     struct ms_buf body;
     const char *content_type;
@@ -28,6 +30,15 @@ enum ms_err ms_http_new(struct ev_loop *loop, const char *address,
                         ms_http_fn *fn, void *arg, struct ms_http **out_http,
                         struct ms_error *error);
 void ms_http_free(struct ms_http *http); /* takes NULL */
+
+/* Reads http.token_file and http.readonly_token_file; each may be NULL.  From
+ * then on every path but /healthz and /readyz is answered 401 unless the
+ * request carries one of the tokens.  A server beyond loopback does that from
+ * the start, and lets nobody in until it has a token.  MS_EIO or MS_EINVAL for
+ * a file that cannot be used. */
+enum ms_err ms_http_load_tokens(struct ms_http *http, const char *token_file,
+                                const char *readonly_token_file,
+                                struct ms_error *error);
 
 /* "host:port" as bound, for the pod's record; owned by the server. */
 const char *ms_http_address(const struct ms_http *http);
