@@ -1,14 +1,13 @@
 /*
- * hiredis is used for what it does best, to parse replies; the socket, the
- * order of requests and the time-outs are ours.  Its asynchronous side was
- * tried first and given up: it frees its context behind the caller's back,
- * calls back from inside redisAsyncFree(), resolves names in the loop, leaves
- * its sockets open to programs that we execute, and has no time-outs before
- * 1.0.  Parsed values go straight into an arena in our own form.
+ * hiredis is used for what it does best, to parse replies, which go straight
+ * into an arena in our own form.  Its asynchronous side is not used: it frees
+ * its context behind the caller's back, calls back from inside
+ * redisAsyncFree(), resolves names in the loop, leaves its sockets open to
+ * programs that we execute, and has no time-outs before 1.0.  With a socket of
+ * our own none of that needs a work-around.
  *
- * Requests that were sent wait in `sent` for their replies, in order.  What
- * cannot be sent waits in `refused` for the loop's next turn.  What is sent in
- * one turn of the loop goes out in one write, right before the loop sleeps.
+ * What is sent in one turn of the loop goes out in one write, right before the
+ * loop sleeps.
  */
 #include "common/redis.h"
 
@@ -18,102 +17,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/arena.h"
-#include "common/backoff.h"
 #include "common/clock.h"
-#include "common/dial.h"
 #include "common/mem.h"
-#include "common/redis_url.h"
+#include "common/redis_impl.h"
 
 #define RETRY_BASE_MS 50
 #define RETRY_MAX_MS  5000
 /* A connection that held for so long was a good one: the next try is soon. */
-#define STABLE_MS    5000
-#define READ_SIZE    ((size_t)64 * 1024)
-#define KEEP_SIZE    ((size_t)1024 * 1024)
-#define ITEMS_MAX    ((size_t)64 * 1024 * 1024)
-#define SCRIPT_TRIES 3
-
-enum state { STOPPED, DOWN, CONNECTING, HELLO, UP };
-
-enum kind {
-    USERS,
-    GREETING, /* AUTH, SELECT, SETNAME, PING */
-    LOAD      /* SCRIPT LOAD */
-};
-
-struct ms_request {
-    TAILQ_ENTRY(ms_request) link;
-    struct ms_redis *redis;
-    enum kind kind;
-    bool is_sent; /* in `sent`, else in `refused` */
-    bool has_expired;
-    int tries;         /* of a script that the server did not know */
-    uint64_t turn;     /* of the loop, when it was refused */
-    int64_t end_ms;    /* deadline, monotonic */
-    struct ms_cmd cmd; /* scripts: kept for sending again */
-    const char *what;  /* GREETING: the command's name */
-    const struct ms_script *script;    /* LOAD: which */
-    TAILQ_ENTRY(ms_request) load_link; /* LOAD: in `loading` */
-    ms_reply_fn *fn;                   /* NULL: cancelled */
-    void *arg;
-};
-
-TAILQ_HEAD(requests, ms_request);
-
-struct ms_redis {
-    struct ev_loop *loop;
-    struct ms_redis_url url;
-    char *client_name;
-    int connect_timeout_ms;
-    int command_timeout_ms;
-
-    enum state state;
-    int told; /* the state the observer knows: -1 none yet, 0 down, 1 up */
-    ms_redis_state_fn *state_fn;
-    void *state_arg;
-    enum ms_err why_err; /* why the last try or connection ended */
-    struct ms_error why;
-    struct ms_backoff backoff;
-    int64_t up_since_ms;
-    uint64_t ups;
-    uint64_t failures;
-
-    struct ms_dial *dial;
-    int fd; /* -1: none */
-    redisReader *reader;
-    struct ms_arena arena; /* of the reply being read */
-    struct ms_buf out;
-    size_t out_at; /* written up to here */
-
-    struct requests sent;
-    struct requests refused;
-    struct requests loading; /* those of `sent` that load a script */
-    uint64_t turn;           /* of the loop, as `refused` counts them */
-    int64_t deadline_ms;     /* when the timer fires; no later than any
-                              * request's end */
-    const struct ms_script *load_failed_of; /* by the last SCRIPT LOAD */
-    struct ms_error load_failed;
-
-    ev_io reading;
-    ev_io writing;
-    ev_prepare flushing;
-    ev_timer connect_timer; /* DOWN: the next try; then: the try's end */
-    ev_timer deadline_timer;
-    ev_timer refused_timer;
-
-    int busy;   /* inside a watcher's callback, which may call the user's */
-    bool freed; /* by a callback; the memory goes when busy is 0 again */
-};
+#define STABLE_MS 5000
+#define READ_SIZE ((size_t)64 * 1024)
+#define KEEP_SIZE ((size_t)1024 * 1024)
+#define ITEMS_MAX ((size_t)64 * 1024 * 1024)
 
 static void retry_later(struct ms_redis *redis);
-static void read_in(struct ms_redis *redis);
-
-static const struct ms_reply nil_reply = {.type = MS_REPLY_NIL};
 
 /* ---- replies into the arena, as hiredis's reader finds them ---- */
 
@@ -129,7 +48,7 @@ static struct ms_reply *new_node(const redisReadTask *task)
 
         node = (struct ms_reply *)&parent->items[task->idx];
     }
-    *node = nil_reply;
+    *node = (struct ms_reply){.type = MS_REPLY_NIL};
     return node;
 }
 
@@ -203,35 +122,17 @@ static redisReplyObjectFunctions into_arena = {
 
 /* ---- being called back, and freed, from inside ---- */
 
-static void enter(struct ms_redis *redis)
+void ms_redis_enter(struct ms_redis *redis)
 {
     redis->busy++;
 }
 
-static void leave(struct ms_redis *redis)
+void ms_redis_leave(struct ms_redis *redis)
 {
     if (--redis->busy > 0 || !redis->freed)
         return;
     ms_arena_done(&redis->arena);
     free(redis);
-}
-
-static void free_request(struct ms_request *request)
-{
-    ms_cmd_done(&request->cmd);
-    free(request);
-}
-
-/* Calls back, unless cancelled.  Afterwards the connection may be freed. */
-static void finish(struct ms_request *request, enum ms_err err,
-                   const struct ms_reply *reply)
-{
-    ms_reply_fn *fn = request->fn;
-    void *arg = request->arg;
-
-    free_request(request);
-    if (fn != NULL)
-        fn(err, reply, arg);
 }
 
 static void tell(struct ms_redis *redis)
@@ -268,25 +169,8 @@ static void hang_up(struct ms_redis *redis)
     redis->load_failed_of = NULL;
 }
 
-/* New requests of the callbacks go to `refused`, so this comes to an end. */
-static void fail_sent(struct ms_redis *redis)
-{
-    struct ms_request *request;
-
-    TAILQ_INIT(&redis->loading);
-    while ((request = TAILQ_FIRST(&redis->sent)) != NULL) {
-        TAILQ_REMOVE(&redis->sent, request, link);
-        finish(request, request->has_expired ? MS_ETIMEOUT : MS_EDOWN,
-               &nil_reply);
-        if (redis->freed)
-            return;
-    }
-}
-
-/* Ends the connection, or the try to make one, and plans the next.  Only for
- * watchers' callbacks: it calls back. */
-static void break_off(struct ms_redis *redis, enum ms_err err, const char *what,
-                      const char *why)
+void ms_redis_break(struct ms_redis *redis, enum ms_err err, const char *what,
+                    const char *why)
 {
     bool was_stable = redis->state == UP &&
                       ms_clock_mono_ms() - redis->up_since_ms >= STABLE_MS;
@@ -300,7 +184,7 @@ static void break_off(struct ms_redis *redis, enum ms_err err, const char *what,
     if (was_stable)
         ms_backoff_reset(&redis->backoff);
     retry_later(redis);
-    fail_sent(redis);
+    ms_requests_fail(redis);
     if (!redis->freed)
         tell(redis);
 }
@@ -310,9 +194,9 @@ static void break_off(struct ms_redis *redis, enum ms_err err, const char *what,
 /* A server that turns us away says why before it closes. */
 static void on_write_failed(struct ms_redis *redis, int number)
 {
-    read_in(redis);
+    ms_redis_read(redis);
     if (redis->reader != NULL)
-        break_off(redis, MS_EDOWN, "write", strerror(number));
+        ms_redis_break(redis, MS_EDOWN, "write", strerror(number));
 }
 
 static void write_out(struct ms_redis *redis)
@@ -345,94 +229,20 @@ static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
     struct ms_redis *redis = watcher->data;
 
-    enter(redis);
+    ms_redis_enter(redis);
     ev_prepare_stop(loop, watcher);
     if (!ev_is_active(&redis->writing)) /* else the socket is full */
         write_out(redis);
-    leave(redis);
+    ms_redis_leave(redis);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     struct ms_redis *redis = watcher->data;
 
-    enter(redis);
+    ms_redis_enter(redis);
     write_out(redis);
-    leave(redis);
-}
-
-/* One timer serves all requests: it fires no later than the first deadline.
- * The request that set it has mostly been answered by then, and the timer is
- * set to the first deadline of those still waiting; so thousands of requests
- * a second cost a walk through the list every few seconds. */
-static void arm_deadline(struct ms_redis *redis, int64_t end_ms)
-{
-    int64_t after_ms;
-
-    if (ev_is_active(&redis->deadline_timer) && redis->deadline_ms <= end_ms)
-        return;
-    after_ms = end_ms - ms_clock_mono_ms();
-    ev_timer_stop(redis->loop, &redis->deadline_timer);
-    redis->deadline_ms = end_ms;
-    ev_timer_set(&redis->deadline_timer,
-                 (double)(after_ms < 0 ? 0 : after_ms + 1) / 1000.0, 0.);
-    ev_timer_start(redis->loop, &redis->deadline_timer);
-}
-
-/* Encodes behind what is there already and waits for the reply. */
-static void queue(struct ms_redis *redis, struct ms_request *request)
-{
-    request->is_sent = true;
-    TAILQ_INSERT_TAIL(&redis->sent, request, link);
-    if (redis->out_at > 0 && redis->out_at >= redis->out.len / 2) {
-        ms_buf_consume(&redis->out, redis->out_at);
-        redis->out_at = 0;
-    }
-    ms_cmd_encode(&request->cmd, &redis->out);
-    if (request->cmd.script == NULL)
-        ms_cmd_done(&request->cmd);
-    ev_prepare_start(redis->loop, &redis->flushing);
-    arm_deadline(redis, request->end_ms);
-}
-
-static struct ms_request *new_request(struct ms_redis *redis, enum kind kind,
-                                      struct ms_cmd *cmd, int timeout_ms)
-{
-    struct ms_request *request = ms_xcalloc(1, sizeof(*request));
-
-    request->redis = redis;
-    request->kind = kind;
-    request->cmd = *cmd;
-    *cmd = (struct ms_cmd)MS_CMD_INIT;
-    request->end_ms = ms_clock_mono_ms() + timeout_ms;
-    return request;
-}
-
-/* Answers what was refused before this turn; what its callbacks send gets its
- * answer in the next one, or a hasty retry would never let the loop sleep. */
-static void on_refused(struct ev_loop *loop, ev_timer *watcher, int events)
-{
-    struct ms_redis *redis = watcher->data;
-    uint64_t turn = redis->turn++;
-    struct ms_request *request;
-
-    enter(redis);
-    while (!redis->freed && (request = TAILQ_FIRST(&redis->refused)) != NULL &&
-           request->turn <= turn) {
-        TAILQ_REMOVE(&redis->refused, request, link);
-        finish(request, MS_EDOWN, &nil_reply);
-    }
-    if (!redis->freed && !TAILQ_EMPTY(&redis->refused))
-        ev_timer_start(loop, watcher);
-    leave(redis);
-}
-
-static void refuse(struct ms_redis *redis, struct ms_request *request)
-{
-    ms_cmd_done(&request->cmd);
-    request->turn = redis->turn;
-    TAILQ_INSERT_TAIL(&redis->refused, request, link);
-    ev_timer_start(redis->loop, &redis->refused_timer);
+    ms_redis_leave(redis);
 }
 
 /* ---- greeting ---- */
@@ -448,9 +258,9 @@ static void greet(struct ms_redis *redis, const char *what, const char *arg,
     else
         ms_cmd_plain(&cmd, what, arg, arg2, NULL);
     /* connect_timer ends it, long before the deadline would. */
-    request = new_request(redis, GREETING, &cmd, INT_MAX / 2);
+    request = ms_request_new(redis, GREETING, &cmd, INT_MAX / 2);
     request->what = what;
-    queue(redis, request);
+    ms_request_queue(redis, request);
 }
 
 /* All at once; the PING behind them is refused by a server that still reads
@@ -491,9 +301,10 @@ static void on_greeted(struct ms_redis *redis, struct ms_request *request,
 {
     const char *what = request->what;
 
-    free_request(request);
+    ms_request_free(request);
     if (reply->type == MS_REPLY_ERROR) {
-        break_off(redis, greeting_class(what, reply->str), what, reply->str);
+        ms_redis_break(redis, greeting_class(what, reply->str), what,
+                       reply->str);
         return;
     }
     if (!TAILQ_EMPTY(&redis->sent))
@@ -507,111 +318,26 @@ static void on_greeted(struct ms_redis *redis, struct ms_request *request,
 
 /* ---- replies ---- */
 
-static bool is_loading(const struct ms_redis *redis,
-                       const struct ms_script *script)
-{
-    const struct ms_request *request;
-
-    TAILQ_FOREACH(request, &redis->loading, load_link)
-    if (request->script == script)
-        return true;
-    return false;
-}
-
-static void load_script(struct ms_redis *redis, const struct ms_script *script)
-{
-    struct ms_cmd cmd = MS_CMD_INIT;
-    struct ms_request *request;
-
-    ms_cmd_plain(&cmd, "SCRIPT", "LOAD", NULL);
-    ms_cmd_arg(&cmd, script->text, script->len);
-    request = new_request(redis, LOAD, &cmd, redis->command_timeout_ms);
-    request->script = script;
-    TAILQ_INSERT_TAIL(&redis->loading, request, load_link);
-    queue(redis, request);
-}
-
-/* Many calls of a script may be under way when the first of them learns that
- * the server does not know it: it is loaded once, and each is sent again
- * behind that, in their order. */
-static void send_again(struct ms_redis *redis, struct ms_request *request)
-{
-    request->tries++;
-    if (!is_loading(redis, request->cmd.script))
-        load_script(redis, request->cmd.script);
-    queue(redis, request);
-}
-
-static void on_loaded(struct ms_redis *redis, struct ms_request *request,
-                      const struct ms_reply *reply)
-{
-    redis->load_failed_of = NULL;
-    if (reply->type == MS_REPLY_ERROR) {
-        redis->load_failed_of = request->script;
-        ms_error_set(&redis->load_failed, MS_ESCRIPT, "%s", reply->str);
-    }
-    TAILQ_REMOVE(&redis->loading, request, load_link);
-    free_request(request);
-}
-
-static bool is_noscript(const struct ms_reply *reply)
-{
-    return reply->type == MS_REPLY_ERROR &&
-           strncmp(reply->str, "NOSCRIPT", 8) == 0;
-}
-
-/* True when the request goes on.  Where loading was refused, *reply becomes
- * the true reason. */
-static bool go_on_without_script(struct ms_redis *redis,
-                                 struct ms_request *request,
-                                 struct ms_reply *reply)
-{
-    if (request->tries > 0 && redis->load_failed_of == request->cmd.script) {
-        reply->str = redis->load_failed.text;
-        reply->len = strlen(reply->str);
-        return false;
-    }
-    if (request->tries == SCRIPT_TRIES)
-        return false;
-    send_again(redis, request);
-    return true;
-}
-
-static void on_answered(struct ms_redis *redis, struct ms_request *request,
-                        const struct ms_reply *reply)
-{
-    struct ms_reply shown = *reply;
-    enum ms_err err = MS_OK;
-
-    if (is_noscript(reply) && request->cmd.script != NULL &&
-        go_on_without_script(redis, request, &shown))
-        return;
-    if (shown.type == MS_REPLY_ERROR)
-        err = ms_reply_classify(shown.str);
-    finish(request, err, &shown);
-    if (err == MS_EREADONLY && redis->reader != NULL)
-        break_off(redis, err, "", "connected to a replica");
-}
-
 static void dispatch(struct ms_redis *redis, const struct ms_reply *reply)
 {
     struct ms_request *request = TAILQ_FIRST(&redis->sent);
 
     if (request == NULL) {
-        break_off(redis, MS_EDOWN, "unexpected reply",
-                  reply->type == MS_REPLY_ERROR ? reply->str : "no request");
+        ms_redis_break(redis, MS_EDOWN, "unexpected reply",
+                       reply->type == MS_REPLY_ERROR ? reply->str
+                                                     : "no request");
         return;
     }
     TAILQ_REMOVE(&redis->sent, request, link);
     switch (request->kind) {
     case USERS:
-        on_answered(redis, request, reply);
+        ms_request_answered(redis, request, reply);
         break;
     case GREETING:
         on_greeted(redis, request, reply);
         break;
     case LOAD:
-        on_loaded(redis, request, reply);
+        ms_request_loaded(redis, request, reply);
         break;
     }
 }
@@ -623,7 +349,8 @@ static void dispatch_all(struct ms_redis *redis)
 
     while (redis->reader != NULL) {
         if (redisReaderGetReply(redis->reader, &reply) != REDIS_OK) {
-            break_off(redis, MS_EDOWN, "broken reply", redis->reader->errstr);
+            ms_redis_break(redis, MS_EDOWN, "broken reply",
+                           redis->reader->errstr);
             return;
         }
         if (reply == NULL)
@@ -635,7 +362,7 @@ static void dispatch_all(struct ms_redis *redis)
 }
 
 /* Reads what is there, but not for ever: others have a right to the loop. */
-static void read_in(struct ms_redis *redis)
+void ms_redis_read(struct ms_redis *redis)
 {
     char bytes[READ_SIZE];
     ssize_t n = sizeof(bytes);
@@ -646,12 +373,13 @@ static void read_in(struct ms_redis *redis)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
-            break_off(redis, MS_EDOWN, "",
-                      n == 0 ? "Redis closed the connection" : strerror(errno));
+            ms_redis_break(redis, MS_EDOWN, "",
+                           n == 0 ? "Redis closed the connection"
+                                  : strerror(errno));
             return;
         }
         if (redisReaderFeed(redis->reader, bytes, (size_t)n) != REDIS_OK) {
-            break_off(redis, MS_EDOWN, "reply", redis->reader->errstr);
+            ms_redis_break(redis, MS_EDOWN, "reply", redis->reader->errstr);
             return;
         }
         dispatch_all(redis);
@@ -662,43 +390,9 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     struct ms_redis *redis = watcher->data;
 
-    enter(redis);
-    read_in(redis);
-    leave(redis);
-}
-
-static bool mark_expired(struct ms_redis *redis, int64_t *out_next_ms)
-{
-    int64_t now_ms = ms_clock_mono_ms();
-    int64_t next_ms = INT64_MAX;
-    bool any = false;
-    struct ms_request *request;
-
-    TAILQ_FOREACH(request, &redis->sent, link)
-    {
-        request->has_expired = request->end_ms <= now_ms;
-        any = any || request->has_expired;
-        if (request->end_ms < next_ms)
-            next_ms = request->end_ms;
-    }
-    *out_next_ms = next_ms;
-    return any;
-}
-
-static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
-{
-    struct ms_redis *redis = watcher->data;
-    int64_t next_ms;
-
-    enter(redis);
-    read_in(redis); /* we may be the ones who slept, not Redis */
-    if (redis->reader != NULL) {
-        if (mark_expired(redis, &next_ms))
-            break_off(redis, MS_ETIMEOUT, "", "no answer in time");
-        else if (next_ms != INT64_MAX)
-            arm_deadline(redis, next_ms);
-    }
-    leave(redis);
+    ms_redis_enter(redis);
+    ms_redis_read(redis);
+    ms_redis_leave(redis);
 }
 
 /* ---- connecting ---- */
@@ -721,9 +415,9 @@ static void on_dialed(int fd, const char *why, void *arg)
 {
     struct ms_redis *redis = arg;
 
-    enter(redis);
-    if (fd < 0) {
-        break_off(redis, MS_EDOWN, "", why); /* frees the dial, `why` too */
+    ms_redis_enter(redis);
+    if (fd < 0) { /* this frees the dial, which holds `why`, at its end */
+        ms_redis_break(redis, MS_EDOWN, "", why);
     } else {
         ms_dial_free(redis->dial);
         redis->dial = NULL;
@@ -731,7 +425,7 @@ static void on_dialed(int fd, const char *why, void *arg)
         start_reading(redis, fd);
         greet_all(redis);
     }
-    leave(redis);
+    ms_redis_leave(redis);
 }
 
 static void set_connect_timer(struct ms_redis *redis, int after_ms)
@@ -768,12 +462,12 @@ static void on_connect_timer(struct ev_loop *loop, ev_timer *watcher,
 {
     struct ms_redis *redis = watcher->data;
 
-    enter(redis);
+    ms_redis_enter(redis);
     if (redis->state == DOWN)
         dial(redis);
     else
-        break_off(redis, MS_EDOWN, "", "Redis did not greet back in time");
-    leave(redis);
+        ms_redis_break(redis, MS_EDOWN, "", "Redis did not greet back in time");
+    ms_redis_leave(redis);
 }
 
 /* ---- the public side ---- */
@@ -806,14 +500,10 @@ static void init_watchers(struct ms_redis *redis)
     ev_init(&redis->writing, on_writable);
     ev_prepare_init(&redis->flushing, on_flush);
     ev_timer_init(&redis->connect_timer, on_connect_timer, 0., 0.);
-    ev_timer_init(&redis->deadline_timer, on_deadline, 0., 0.);
-    ev_timer_init(&redis->refused_timer, on_refused, 0., 0.);
     redis->reading.data = redis;
     redis->writing.data = redis;
     redis->flushing.data = redis;
     redis->connect_timer.data = redis;
-    redis->deadline_timer.data = redis;
-    redis->refused_timer.data = redis;
 }
 
 enum ms_err ms_redis_new(struct ev_loop *loop,
@@ -845,22 +535,10 @@ enum ms_err ms_redis_new(struct ev_loop *loop,
                                            .seed = options->seed);
     redis->told = -1;
     redis->fd = -1;
-    TAILQ_INIT(&redis->sent);
-    TAILQ_INIT(&redis->refused);
-    TAILQ_INIT(&redis->loading);
+    ms_requests_init(redis);
     init_watchers(redis);
     *out_redis = redis;
     return MS_OK;
-}
-
-static void forget(struct requests *list)
-{
-    struct ms_request *request;
-
-    while ((request = TAILQ_FIRST(list)) != NULL) {
-        TAILQ_REMOVE(list, request, link);
-        free_request(request);
-    }
 }
 
 void ms_redis_free(struct ms_redis *redis)
@@ -869,14 +547,13 @@ void ms_redis_free(struct ms_redis *redis)
         return;
     ms_assert(!redis->freed);
     hang_up(redis);
-    ev_timer_stop(redis->loop, &redis->refused_timer);
-    forget(&redis->sent);
-    forget(&redis->refused);
+    ms_requests_forget(redis);
     ms_redis_url_done(&redis->url);
     free(redis->client_name);
     redis->freed = true;
-    enter(redis);
-    leave(redis); /* the memory goes now, or when the callback returns */
+    ms_redis_enter(redis);
+    ms_redis_leave(
+        redis); /* the memory goes now, or when the callback returns */
 }
 
 void ms_redis_start(struct ms_redis *redis)
@@ -916,32 +593,4 @@ enum ms_err ms_redis_why(const struct ms_redis *redis, const char **out_text)
     if (out_text != NULL)
         *out_text = redis->why.text;
     return redis->state == UP ? MS_OK : redis->why_err;
-}
-
-struct ms_request *ms_redis_send(struct ms_redis *redis, struct ms_cmd *cmd,
-                                 int timeout_ms, ms_reply_fn *fn, void *arg)
-{
-    struct ms_request *request =
-        new_request(redis, USERS, cmd,
-                    timeout_ms > 0 ? timeout_ms : redis->command_timeout_ms);
-
-    request->fn = fn;
-    request->arg = arg;
-    if (redis->state == UP)
-        queue(redis, request);
-    else
-        refuse(redis, request);
-    return request;
-}
-
-/* A request that was sent stays in line, so that its reply finds a taker. */
-void ms_redis_cancel(struct ms_request *request)
-{
-    if (request->is_sent) {
-        request->fn = NULL;
-        ms_cmd_done(&request->cmd); /* and is not sent again */
-        return;
-    }
-    TAILQ_REMOVE(&request->redis->refused, request, link);
-    free_request(request);
 }

@@ -1,5 +1,6 @@
 /*
- * redis: one connection that keeps itself up.  The only user of hiredis.
+ * redis: one connection that keeps itself up.  redis.c is the only user of
+ * hiredis.
  *
  * Asynchronous on libev; every request gets exactly one callback, never from
  * inside the call that made it: with a reply, with the class of Redis's error
