@@ -105,3 +105,7 @@ void ms_checkpoint_done(struct ms_checkpoint *checkpoint);
  * holds. */
 void ms_checkpoint_merge(struct ms_checkpoint *into,
                          struct ms_checkpoint *newer);
+
+/* How a handler ends that stopped because it was asked to: RELEASED for a
+ * drain, CANCELLED otherwise. */
+enum ms_outcome ms_stop_outcome(enum ms_stop reason);
