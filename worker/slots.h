@@ -31,7 +31,8 @@ struct ms_slots_events {
                        void *arg);
     /* The job ended; takes what `ending` holds.  It left its slot. */
     void (*ended)(struct ms_held *held, struct ms_ending *ending, void *arg);
-    /* It was queued and never began; it is the caller's to place again. */
+    /* It never ran; it is the caller's to place again.  May follow started(),
+     * when the child was slower than the order to stop, or died just then. */
     void (*returned)(struct ms_held *held, void *arg);
     /* Several of the above may have come; capacity may have changed.  Called
      * once after each batch of events: the place to claim and finish. */
@@ -45,12 +46,15 @@ struct ms_slots_options {
     int concurrency;
     const struct ms_slots_events *events;
     void *arg;
+    int64_t stop_grace_ms; /* between stop, TERM and KILL; 0: 5000 */
 };
 
+/* `loop` must be the default loop, which alone reaps children. */
 struct ms_slots *ms_slots_new(struct ev_loop *loop,
                               const struct ms_slots_options *options);
 
-/* Kills every child and its programs; no event comes any more.  Takes NULL. */
+/* Kills every child and its programs; no event comes any more.  Takes NULL; not
+ * from inside an event. */
 void ms_slots_free(struct ms_slots *slots);
 
 /* The kinds that children of this pod can run, as the claim script wants

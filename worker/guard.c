@@ -1,0 +1,49 @@
+#include "worker/guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "worker/child.h"
+
+static void guard_main(int fd, const struct ms_lane *lane)
+    __attribute__((noreturn));
+
+/* All signals stay blocked: a TERM for the slot is none of its business. */
+static void guard_main(int fd, const struct ms_lane *lane)
+{
+    char byte;
+    ssize_t n;
+
+    setpgid(0, 0);
+    prctl(PR_SET_NAME, "muster-guard");
+    ms_child_set_fds((const int[]){fd}, 1);
+    do
+        n = read(0, &byte, 1);
+    while (n > 0 || (n < 0 && errno == EINTR));
+    ms_lane_kill_program(lane, SIGKILL);
+    _exit(0);
+}
+
+enum ms_err ms_guard_start(struct ms_guard *guard, const struct ms_lane *lane)
+{
+    int ends[2];
+    pid_t pid;
+
+    if (guard->fd >= 0)
+        return MS_OK;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return MS_EIO;
+    pid = ms_child_fork();
+    if (pid == 0)
+        guard_main(ends[0], lane);
+    close(ends[0]);
+    if (pid < 0) {
+        close(ends[1]);
+        return MS_EIO;
+    }
+    guard->fd = ends[1];
+    return MS_OK;
+}

@@ -1,0 +1,14 @@
+/*
+ * handlers: the functions behind the built-in kinds, each in a file of its
+ * own; INTERFACE says what their payloads are.
+ */
+#pragma once
+
+#include "worker/handler.h"
+
+/* noop.c */
+ms_handler_fn ms_handle_noop_echo;  /* the result is the payload */
+ms_handler_fn ms_handle_noop_sleep; /* {"ms": n} */
+
+/* exec.c */
+ms_handler_fn ms_handle_cmd_exec;

@@ -1,0 +1,765 @@
+#include "worker/slot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "worker/build.h"
+#include "worker/frame.h"
+#include "worker/lane.h"
+#include "worker/message.h"
+#include "worker/spawn.h"
+
+#define START_US      (30 * 1000000LL) /* for a child to say READY */
+#define STOP_GRACE_US (5 * 1000000LL)
+/* A program gets its own KILL after 5 s; its slot then still has to say so. */
+#define PROGRAM_GRACE_US 1000000LL
+#define COOL_MIN_US      100000LL
+#define COOL_MAX_US      5000000LL
+#define NEVER            INT64_MAX
+
+/* Payloads above go alone: nothing is queued behind so much. */
+#define BACKLOG_MAX (1024 * 1024)
+/* What a child may report before some of it was committed. */
+#define UNCOMMITTED_MAX (4 * 1024 * 1024)
+
+enum slot_state { SLOT_EMPTY, SLOT_STARTING, SLOT_UP, SLOT_COOLING };
+enum stop_stage { STAGE_NONE, STAGE_TOLD, STAGE_TERM, STAGE_KILL };
+
+struct place {
+    struct ms_held *held;
+    struct ms_pace_kind *kind;
+    uint64_t number;
+    enum ms_stop stop; /* wanted before we knew that it is the head */
+};
+
+/* What is known of the running job; starts anew with each. */
+struct head {
+    bool told;    /* started() was called */
+    bool is_long; /* nothing is queued behind it */
+    bool timed_out;
+    enum ms_stop stop;
+    enum stop_stage stage;
+    int64_t stage_us; /* when the stage began */
+    int64_t moved_us; /* when it began, or its cursor moved */
+    int64_t seq;
+    size_t uncommitted; /* bytes of its checkpoints */
+};
+
+struct ms_slot {
+    struct ms_slot_pool *pool;
+    int number;
+    enum slot_state state;
+    pid_t pid; /* 0: no child */
+    struct ms_frames frames;
+    struct ms_lane lane;
+    struct ms_reader reader;
+    ev_io readable, writable;
+    ev_child child;
+    ev_timer timer;
+    int64_t timer_us; /* when it is set for; NEVER: it is not */
+    struct place queue[MS_LANE_CELLS];
+    int n;
+    uint64_t last_number;
+    const struct ms_pace_kind *last_kind;
+    struct head head;
+    int64_t since_us; /* of STARTING, or the end of COOLING */
+    int failures;     /* starts in a row that came to nothing */
+    char killed[160]; /* why we killed it; "": we did not */
+};
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int revents);
+static void on_writable(struct ev_loop *loop, ev_io *watcher, int revents);
+static void on_exit_of_child(struct ev_loop *loop, ev_child *w, int revents);
+static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents);
+
+/* ---- life ---- */
+
+static void slot_set_state(struct ms_slot *slot, enum slot_state state)
+{
+    static const char *const names[] = {"empty", "starting", "up", "cooling"};
+
+    ms_log(MS_DEBUG, "slot", "state", "slot=%d from=%s to=%s pid=%d",
+           slot->number, names[slot->state], names[state], (int)slot->pid);
+    slot->state = state;
+}
+
+struct ms_slot *ms_slot_new(struct ms_slot_pool *pool, int number)
+{
+    struct ms_slot *slot = ms_xcalloc(1, sizeof(*slot));
+
+    slot->pool = pool;
+    slot->number = number;
+    slot->timer_us = NEVER;
+    slot->lane = (struct ms_lane){NULL, -1};
+    ms_frames_init(&slot->frames, -1);
+    ms_reader_init(&slot->reader);
+    ev_init(&slot->readable, on_readable);
+    ev_init(&slot->writable, on_writable);
+    ev_init(&slot->child, on_exit_of_child);
+    ev_init(&slot->timer, on_timer);
+    slot->readable.data = slot->writable.data = slot;
+    slot->child.data = slot->timer.data = slot;
+    return slot;
+}
+
+/* The child, the program that it runs, and what that has started. */
+static void kill_all(struct ms_slot *slot, int signal)
+{
+    ms_lane_kill_program(&slot->lane, signal);
+    if (slot->pid > 0)
+        kill(slot->pid, signal);
+}
+
+/* Everything of the child but its watcher, which waits for its end. */
+static void close_channel(struct ms_slot *slot)
+{
+    ev_io_stop(slot->pool->loop, &slot->readable);
+    ev_io_stop(slot->pool->loop, &slot->writable);
+    ms_frames_done(&slot->frames);
+    ms_lane_done(&slot->lane);
+}
+
+/* KILLed processes end soon; one in the middle of a disk's time-out is left
+ * to whoever inherits it. */
+static void wait_for_end(pid_t pid)
+{
+    for (int i = 0; i < 500 && waitpid(pid, NULL, WNOHANG) == 0; i++)
+        usleep(1000);
+}
+
+void ms_slot_free(struct ms_slot *slot)
+{
+    if (slot == NULL)
+        return;
+    kill_all(slot, SIGKILL);
+    ev_child_stop(slot->pool->loop, &slot->child);
+    ev_timer_stop(slot->pool->loop, &slot->timer);
+    close_channel(slot);
+    if (slot->pid > 0)
+        wait_for_end(slot->pid);
+    for (int i = 0; i < slot->n; i++)
+        slot->queue[i].held->slot = NULL;
+    ms_reader_done(&slot->reader);
+    free(slot);
+}
+
+/* We kill it for a reason of ours; its end comes through on_exit_of_child. */
+static void kill_for(struct ms_slot *slot, const char *why)
+{
+    char quoted[256];
+
+    if (slot->killed[0] != '\0')
+        return;
+    snprintf(slot->killed, sizeof(slot->killed), "%s", why);
+    ms_log(MS_ERROR, "slot", "killed", "slot=%d pid=%d reason=%s", slot->number,
+           (int)slot->pid, ms_log_quote(why, quoted, sizeof(quoted)));
+    kill_all(slot, SIGKILL);
+    ev_io_stop(slot->pool->loop, &slot->readable);
+}
+
+static void put_hello(struct ms_slot *slot)
+{
+    const struct ms_slots_options *options = &slot->pool->options;
+    const struct ms_hello hello = {.build = ms_build_id(),
+                                   .pod = options->pod_id,
+                                   .conf_path = options->conf_path,
+                                   .redis_url = options->conf->redis_url,
+                                   .fleet = options->conf->fleet};
+
+    ms_message_put_hello(&slot->frames.out, &hello);
+}
+
+static void cool_down(struct ms_slot *slot)
+{
+    int64_t us = COOL_MIN_US << (slot->failures < 6 ? slot->failures : 6);
+
+    slot->failures++;
+    slot->since_us = ms_clock_mono_us() + (us < COOL_MAX_US ? us : COOL_MAX_US);
+    slot_set_state(slot, SLOT_COOLING);
+}
+
+static enum ms_err open_channel(struct ms_slot *slot, int *out_theirs,
+                                struct ms_error *error)
+{
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return ms_error_set(error, MS_EIO, "cannot make a channel: %s",
+                            strerror(errno));
+    ms_frames_init(&slot->frames, ends[0]);
+    *out_theirs = ends[1];
+    return MS_OK;
+}
+
+static enum ms_err start_child(struct ms_slot *slot, struct ms_error *error)
+{
+    struct ev_loop *loop = slot->pool->loop;
+    int theirs = -1;
+    enum ms_err err = ms_lane_new(&slot->lane, error);
+
+    if (err == MS_OK)
+        err = open_channel(slot, &theirs, error);
+    if (err == MS_OK)
+        err = ms_spawn_slot(slot->number, theirs, slot->lane.fd, &slot->pid,
+                            error);
+    if (theirs >= 0)
+        close(theirs);
+    if (err != MS_OK) {
+        close_channel(slot);
+        return err;
+    }
+    slot->since_us = ms_clock_mono_us();
+    ev_io_set(&slot->readable, slot->frames.fd, EV_READ);
+    ev_io_set(&slot->writable, slot->frames.fd, EV_WRITE);
+    ev_child_set(&slot->child, slot->pid, 0);
+    ev_io_start(loop, &slot->readable);
+    ev_child_start(loop, &slot->child);
+    put_hello(slot);
+    slot_set_state(slot, SLOT_STARTING);
+    return MS_OK;
+}
+
+/* ---- the timer: one for all that has a time ---- */
+
+static int64_t head_due_us(const struct ms_slot *slot)
+{
+    const struct head *head = &slot->head;
+    const struct ms_held *held = slot->queue[0].held;
+    int64_t grace_us = slot->pool->options.stop_grace_ms * 1000;
+    int64_t due_us = NEVER;
+
+    if (head->stage != STAGE_NONE) {
+        if (grace_us == 0)
+            grace_us = STOP_GRACE_US;
+        if (head->stage == STAGE_TOLD && ms_lane_program(&slot->lane) != 0)
+            grace_us += PROGRAM_GRACE_US;
+        return head->stage == STAGE_KILL ? NEVER : head->stage_us + grace_us;
+    }
+    if (held->timeout_ms > 0 && ev_is_active(&slot->readable))
+        due_us = head->moved_us + held->timeout_ms * 1000;
+    if (slot->n > 1 && held->started_us + MS_PACE_LONG_US < due_us)
+        due_us = held->started_us + MS_PACE_LONG_US;
+    return due_us;
+}
+
+static int64_t slot_due_us(const struct ms_slot *slot)
+{
+    if (slot->state == SLOT_STARTING)
+        return slot->killed[0] == '\0' ? slot->since_us + START_US : NEVER;
+    if (slot->state == SLOT_COOLING)
+        return slot->since_us;
+    return slot->n > 0 && slot->head.told ? head_due_us(slot) : NEVER;
+}
+
+/* A timer that is set for earlier is left alone: jobs of microseconds come and
+ * go without touching it, and when it fires it looks again. */
+static void set_timer(struct ms_slot *slot)
+{
+    int64_t due_us = slot_due_us(slot), in_us;
+
+    if (due_us >= slot->timer_us)
+        return;
+    in_us = due_us - ms_clock_mono_us();
+    ev_timer_stop(slot->pool->loop, &slot->timer);
+    ev_now_update(slot->pool->loop);
+    ev_timer_set(&slot->timer, in_us > 0 ? (double)in_us / 1e6 : 0, 0);
+    ev_timer_start(slot->pool->loop, &slot->timer);
+    slot->timer_us = due_us;
+}
+
+/* ---- the queue ---- */
+
+void ms_slot_return_later(struct ms_slot_pool *pool, struct ms_held *held)
+{
+    if (pool->n_returned == pool->room_returned) {
+        pool->room_returned = 2 * pool->room_returned + 16;
+        pool->returned =
+            ms_xrealloc(pool->returned,
+                        pool->room_returned * sizeof(*pool->returned));
+    }
+    held->slot = NULL;
+    pool->returned[pool->n_returned++] = held;
+}
+
+/* Takes place `i` out; the next job, if it was the first, becomes the head. */
+static struct ms_held *queue_take(struct ms_slot *slot, int i)
+{
+    struct ms_held *held = slot->queue[i].held;
+
+    slot->n--;
+    memmove(&slot->queue[i], &slot->queue[i + 1],
+            (size_t)(slot->n - i) * sizeof(slot->queue[0]));
+    if (i == 0)
+        slot->head = (struct head){.stop = MS_STOP_NONE};
+    held->slot = NULL;
+    return held;
+}
+
+/* Takes back what the child has not begun of those behind the head. */
+static void revoke_behind(struct ms_slot *slot)
+{
+    int i = 1;
+
+    while (i < slot->n) {
+        if (ms_lane_revoke(&slot->lane, slot->queue[i].number))
+            ms_slot_return_later(slot->pool, queue_take(slot, i));
+        else
+            i++;
+    }
+}
+
+/* A dead child begins nothing, whatever it wrote into the lane: all come back
+ * but the head, if that was begun. */
+static void return_unbegun(struct ms_slot *slot)
+{
+    bool begun =
+        slot->n > 0 && !ms_lane_revoke(&slot->lane, slot->queue[0].number);
+
+    while (slot->n > begun)
+        ms_slot_return_later(slot->pool, queue_take(slot, begun));
+}
+
+static bool is_head(const struct ms_slot *slot, uint64_t number)
+{
+    return slot->n > 0 && slot->queue[0].number == number;
+}
+
+static void tell_stop(struct ms_slot *slot, enum ms_stop reason)
+{
+    struct head *head = &slot->head;
+
+    ms_message_put_stop(&slot->frames.out, slot->queue[0].number, reason);
+    if (head->stage == STAGE_NONE) {
+        head->stage = STAGE_TOLD;
+        head->stage_us = ms_clock_mono_us();
+    }
+    /* A flood is read on: the answer is at its end. */
+    if (slot->killed[0] == '\0')
+        ev_io_start(slot->pool->loop, &slot->readable);
+    revoke_behind(slot);
+}
+
+static void stop_head(struct ms_slot *slot, enum ms_stop reason)
+{
+    if (slot->head.stop == reason)
+        return;
+    slot->head.stop = reason;
+    tell_stop(slot, reason);
+}
+
+static void tell_started(struct ms_slot *slot, int64_t started_us)
+{
+    struct ms_held *held = slot->queue[0].held;
+
+    slot->head.told = true;
+    slot->head.moved_us = held->started_us = started_us;
+    slot->head.seq = held->seq;
+    slot->pool->settle = true;
+    if (slot->queue[0].stop != MS_STOP_NONE)
+        stop_head(slot, slot->queue[0].stop);
+    slot->pool->options.events->started(held, slot->pool->options.arg);
+}
+
+/* What the handler says stands, unless we stopped it for its time. */
+static void end_head(struct ms_slot *slot, struct ms_ending *ending)
+{
+    struct head head = slot->head;
+    struct ms_held *held = queue_take(slot, 0);
+
+    if (head.timed_out && ending->outcome != MS_DONE) {
+        free(ending->result.data);
+        *ending = (struct ms_ending){.outcome = MS_FAILED};
+        snprintf(ending->error, sizeof(ending->error),
+                 "timed out after %lld ms", (long long)held->timeout_ms);
+    }
+    if (slot->state == SLOT_UP && slot->killed[0] == '\0')
+        ev_io_start(slot->pool->loop, &slot->readable); /* was it flooding? */
+    slot->pool->settle = true;
+    slot->pool->options.events->ended(held, ending, slot->pool->options.arg);
+}
+
+/* ---- what the child says ---- */
+
+static void take_ready(struct ms_slot *slot, const struct ms_message *message)
+{
+    char why[200];
+
+    if (slot->state != SLOT_STARTING) {
+        kill_for(slot, "sent a second greeting");
+    } else if (message->type == MS_MSG_REFUSED) {
+        kill_for(slot, message->text);
+    } else if (strcmp(message->text, ms_build_id()) != 0) {
+        snprintf(why, sizeof(why), "is build %s, not %s", message->text,
+                 ms_build_id());
+        kill_for(slot, why);
+    } else {
+        slot->failures = 0;
+        slot_set_state(slot, SLOT_UP);
+    }
+}
+
+static void take_checkpoint(struct ms_slot *slot, struct ms_message *message)
+{
+    struct ms_checkpoint *checkpoint = &message->checkpoint;
+    struct head *head = &slot->head;
+
+    if (!head->told)
+        tell_started(slot, ms_clock_mono_us());
+    if (checkpoint->seq > head->seq) {
+        head->seq = checkpoint->seq;
+        head->moved_us = ms_clock_mono_us();
+    }
+    head->uncommitted += checkpoint->cursor.len +
+                         checkpoint->n_rejects * sizeof(*checkpoint->rejects);
+    if (head->uncommitted > UNCOMMITTED_MAX && head->stage == STAGE_NONE)
+        ev_io_stop(slot->pool->loop, &slot->readable);
+    slot->pool->settle = true;
+    slot->pool->options.events->checkpoint(slot->queue[0].held, checkpoint,
+                                           slot->pool->options.arg);
+}
+
+static void take_end(struct ms_slot *slot, struct ms_message *message)
+{
+    if (!slot->head.told)
+        tell_started(slot, ms_clock_mono_us() - message->end.run_us);
+    ms_pace_ran(slot->queue[0].kind, message->end.run_us);
+    end_head(slot, &message->end.ending);
+    if (slot->n > 0 && !slot->head.told)
+        tell_started(slot, ms_clock_mono_us()); /* the child moved on */
+}
+
+/* The child cannot be followed any more; the message may hold memory. */
+static void drop_message(struct ms_slot *slot, struct ms_message *message)
+{
+    if (message->type == MS_MSG_CHECKPOINT)
+        ms_checkpoint_done(&message->checkpoint);
+    else if (message->type == MS_MSG_END)
+        free(message->end.ending.result.data);
+    kill_for(slot, "sent a frame about a job that it does not run");
+}
+
+static void take_frame(struct ms_slot *slot, const char *body, size_t len)
+{
+    struct ms_message *message;
+    struct ms_error error;
+    char why[600];
+
+    if (ms_message_read(&slot->reader, body, len, &message, &error) != MS_OK) {
+        snprintf(why, sizeof(why), "sent %s", error.text);
+        kill_for(slot, why);
+    } else if (message->type == MS_MSG_READY ||
+               message->type == MS_MSG_REFUSED) {
+        take_ready(slot, message);
+    } else if (slot->state != SLOT_UP || !is_head(slot, message->number) ||
+               !ms_lane_has_begun(&slot->lane, message->number)) {
+        drop_message(slot, message);
+    } else if (message->type == MS_MSG_CHECKPOINT) {
+        take_checkpoint(slot, message);
+    } else if (message->type == MS_MSG_END) {
+        take_end(slot, message);
+    } else {
+        kill_for(slot, "sent a frame that is the worker's to send");
+    }
+}
+
+/* False: nothing more to read now. */
+static bool read_once(struct ms_slot *slot)
+{
+    const char *body;
+    size_t len;
+    struct ms_error error;
+    enum ms_err err = ms_frames_fill(&slot->frames, false);
+
+    if (err == MS_EDOWN) {
+        /* Its end comes with its status.  One that closed its channel and
+         * lives on is of no use; for one that is dying this comes too late
+         * to change what it dies of. */
+        ev_io_stop(slot->pool->loop, &slot->readable);
+        kill_all(slot, SIGKILL);
+    }
+    if (err != MS_OK)
+        return false;
+    while (slot->killed[0] == '\0' &&
+           (err = ms_frames_next(&slot->frames, &body, &len, &error)) == MS_OK)
+        take_frame(slot, body, len);
+    if (err == MS_EPROTO)
+        kill_for(slot, "sent a frame of an impossible length");
+    return slot->killed[0] == '\0';
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
+{
+    struct ms_slot *slot = watcher->data;
+
+    read_once(slot); /* once: the other children want to be heard, too */
+    set_timer(slot);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *watcher, int revents)
+{
+    struct ms_slot *slot = watcher->data;
+
+    if (ms_frames_flush(&slot->frames) != MS_EBUSY)
+        ev_io_stop(loop, &slot->writable);
+}
+
+/* ---- its end ---- */
+
+static void explain(const struct ms_slot *slot, int status, char *out,
+                    size_t size)
+{
+    if (slot->killed[0] != '\0')
+        snprintf(out, size, "slot killed: it %s", slot->killed);
+    else if (ms_frames_is_partial(&slot->frames))
+        snprintf(out, size, "slot died: inside a frame");
+    else if (WIFSIGNALED(status))
+        snprintf(out, size, "slot died: signal %d", WTERMSIG(status));
+    else
+        snprintf(out, size, "slot died: exit status %d", WEXITSTATUS(status));
+}
+
+/* The job that ran when the child died. */
+static void end_with_child(struct ms_slot *slot, const char *why)
+{
+    struct ms_ending ending = {.outcome = MS_FAILED};
+
+    if (slot->head.stop != MS_STOP_NONE && !slot->head.timed_out) {
+        ending.outcome = ms_stop_outcome(slot->head.stop);
+        snprintf(ending.error, sizeof(ending.error), "stopped");
+    } else {
+        ending.crashed = !slot->head.timed_out;
+        snprintf(ending.error, sizeof(ending.error), "%s", why);
+    }
+    if (!slot->head.told)
+        tell_started(slot, ms_clock_mono_us());
+    end_head(slot, &ending);
+}
+
+static void bury(struct ms_slot *slot, int status)
+{
+    char why[256], quoted[300];
+    bool was_up = slot->state == SLOT_UP;
+
+    explain(slot, status, why, sizeof(why));
+    ms_log(MS_WARN, "slot", "died", "slot=%d pid=%d reason=%s jobs=%d",
+           slot->number, (int)slot->pid,
+           ms_log_quote(why, quoted, sizeof(quoted)), slot->n);
+    ms_lane_kill_program(&slot->lane, SIGKILL);
+    slot->pid = 0;
+    slot->killed[0] = '\0';
+    return_unbegun(slot);
+    slot_set_state(slot, SLOT_EMPTY);
+    if (slot->n == 1)
+        end_with_child(slot, why);
+    close_channel(slot);
+    if (!was_up)
+        cool_down(slot);
+    slot->pool->settle = true;
+}
+
+static void on_exit_of_child(struct ev_loop *loop, ev_child *w, int revents)
+{
+    struct ms_slot *slot = w->data;
+
+    ev_child_stop(loop, w);
+    while (slot->killed[0] == '\0' && read_once(slot))
+        ; /* what it said last */
+    bury(slot, w->rstatus);
+    set_timer(slot);
+}
+
+/* ---- stopping ---- */
+
+static void on_head_due(struct ms_slot *slot)
+{
+    struct head *head = &slot->head;
+
+    if (head->stage == STAGE_TOLD) {
+        kill_all(slot, SIGTERM);
+        head->stage = STAGE_TERM;
+        head->stage_us = ms_clock_mono_us();
+    } else if (head->stage == STAGE_TERM) {
+        kill_all(slot, SIGKILL);
+        head->stage = STAGE_KILL;
+    } else if (slot->n > 1) {
+        head->is_long = true; /* those behind it are better off elsewhere */
+        revoke_behind(slot);
+    } else {
+        head->timed_out = true;
+        tell_stop(slot, MS_STOP_CANCEL);
+    }
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+    struct ms_slot *slot = watcher->data;
+
+    slot->timer_us = NEVER;
+    if (ms_clock_mono_us() >= slot_due_us(slot)) {
+        if (slot->state == SLOT_STARTING)
+            kill_for(slot, "did not start in time");
+        else if (slot->state == SLOT_COOLING)
+            slot_set_state(slot, SLOT_EMPTY);
+        else
+            on_head_due(slot);
+        slot->pool->settle = true;
+    }
+    set_timer(slot);
+}
+
+void ms_slot_stop_job(struct ms_slot *slot, struct ms_held *held,
+                      enum ms_stop reason)
+{
+    int i = 0;
+
+    while (i < slot->n && slot->queue[i].held != held)
+        i++;
+    ms_assert(i < slot->n);
+    if (ms_lane_revoke(&slot->lane, slot->queue[i].number)) {
+        ms_slot_return_later(slot->pool, queue_take(slot, i));
+        return;
+    }
+    if (i == 0 && slot->head.told)
+        stop_head(slot, reason);
+    else /* begun, and what the child said of that is still to be read */
+        slot->queue[i].stop = reason;
+    set_timer(slot);
+}
+
+/* ---- giving ---- */
+
+bool ms_slot_is_idle(const struct ms_slot *slot)
+{
+    return slot->n == 0 && slot->killed[0] == '\0' &&
+           slot->state != SLOT_COOLING;
+}
+
+bool ms_slot_is_warm(const struct ms_slot *slot)
+{
+    return slot->state == SLOT_UP;
+}
+
+int ms_slot_jobs(const struct ms_slot *slot)
+{
+    return slot->n;
+}
+
+const struct ms_pace_kind *ms_slot_last_kind(const struct ms_slot *slot)
+{
+    return slot->last_kind;
+}
+
+int ms_slot_room(const struct ms_slot *slot, const struct ms_pace_kind *kind)
+{
+    int depth = ms_pace_depth(kind), used = slot->n == 0 ? 1 : slot->n;
+    uint64_t next = slot->last_number + 1;
+
+    if (slot->state != SLOT_UP || slot->killed[0] != '\0' ||
+        slot->head.is_long || slot->head.stage != STAGE_NONE ||
+        ms_frames_backlog(&slot->frames) > BACKLOG_MAX)
+        return 0;
+    if (slot->n > 0) {
+        int head_depth = ms_pace_depth(slot->queue[0].kind);
+
+        if (head_depth < depth)
+            depth = head_depth;
+        /* Its cell must not be one that is still in use. */
+        if (next - slot->queue[0].number >= MS_LANE_CELLS)
+            return 0;
+    }
+    return depth > used ? depth - used : 0;
+}
+
+bool ms_slot_give(struct ms_slot *slot, struct ms_held *held,
+                  struct ms_pace_kind *kind)
+{
+    struct ms_error error;
+    char quoted[300];
+
+    if (slot->state == SLOT_EMPTY && start_child(slot, &error) != MS_OK) {
+        ms_log(MS_ERROR, "slot", "start_failed", "slot=%d error=%s",
+               slot->number, ms_log_quote(error.text, quoted, sizeof(quoted)));
+        cool_down(slot);
+        set_timer(slot);
+        return false;
+    }
+    ms_assert(slot->n < MS_LANE_CELLS);
+    slot->last_number++;
+    slot->last_kind = kind;
+    slot->queue[slot->n++] =
+        (struct place){held, kind, slot->last_number, MS_STOP_NONE};
+    held->slot = slot;
+    ms_lane_post(&slot->lane, slot->last_number);
+    ms_message_put_job(&slot->frames.out, slot->last_number, held);
+    set_timer(slot);
+    return true;
+}
+
+void ms_slot_committed(struct ms_slot *slot, struct ms_held *held, int64_t seq)
+{
+    if (slot->state != SLOT_UP || slot->queue[0].held != held ||
+        slot->killed[0] != '\0')
+        return;
+    ms_message_put_committed(&slot->frames.out, slot->queue[0].number, seq);
+    slot->head.uncommitted = 0;
+    if (!ev_is_active(&slot->readable)) {
+        slot->head.moved_us = ms_clock_mono_us(); /* it was we who waited */
+        ev_io_start(slot->pool->loop, &slot->readable);
+        set_timer(slot);
+    }
+}
+
+void ms_slot_turn(struct ms_slot *slot)
+{
+    if (slot->pid == 0)
+        return;
+    if (slot->state == SLOT_UP && slot->n > 0 && !slot->head.told) {
+        tell_started(slot, ms_clock_mono_us());
+        set_timer(slot);
+    }
+    if (ms_frames_backlog(&slot->frames) > 0 &&
+        ms_frames_flush(&slot->frames) == MS_EBUSY)
+        ev_io_start(slot->pool->loop, &slot->writable);
+}
+
+void ms_slot_describe(const struct ms_slot *slot, struct ms_json *json)
+{
+    static const char *const states[] = {"empty", "starting", "idle",
+                                         "cooling"};
+    const struct ms_held *held = slot->n > 0 ? slot->queue[0].held : NULL;
+    int64_t ago_us = 0;
+
+    ms_json_open(json, '{');
+    ms_json_key(json, "slot");
+    ms_json_int(json, slot->number);
+    ms_json_key(json, "pid");
+    ms_json_int(json, slot->pid);
+    ms_json_key(json, "state");
+    ms_json_str(json, slot->state == SLOT_UP && held != NULL
+                          ? "busy"
+                          : states[slot->state]);
+    ms_json_key(json, "job");
+    ms_json_str(json, held == NULL ? NULL : held->id);
+    ms_json_key(json, "queue");
+    ms_json_str(json, held == NULL ? NULL : held->queue);
+    ms_json_key(json, "kind");
+    ms_json_str(json, held == NULL ? NULL : held->kind);
+    ms_json_key(json, "started_ms");
+    if (held != NULL && slot->head.told) {
+        ago_us = ms_clock_mono_us() - held->started_us;
+        ms_json_int(json, ms_clock_wall_ms() - ago_us / 1000);
+    } else {
+        ms_json_null(json);
+    }
+    ms_json_close(json);
+}

@@ -1,0 +1,76 @@
+/*
+ * slot_child: the child's side of a slot: takes jobs from the worker's
+ * channel, runs their handlers one after the other, answers.
+ *
+ *     HELLO --build and configuration fit--> READY
+ *     READY --JOB--> (lane: begin) --> handler --> END --> READY
+ *     any --channel closed--> the job's program is killed, exit
+ *
+ * One thread; the handler may block it.  While a handler runs the channel is
+ * looked at only through its context (handler.h): jobs that came meanwhile are
+ * set aside, STOP and COMMITTED are for the running job.
+ *
+ * Descriptors: 0 /dev/null, 1 and 2 the worker's, 3 the channel, 4 the lane
+ * (closed once mapped).
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "worker/frame.h"
+#include "worker/guard.h"
+#include "worker/handler.h"
+#include "worker/lane.h"
+#include "worker/message.h"
+
+#define MS_SLOT_CHANNEL_FD 3
+#define MS_SLOT_LANE_FD    4
+
+/* `muster-worker --slot`: main() of the child.  Returns the exit code when it
+ * was not started by a worker, or not by one of this build; else ends with the
+ * channel. */
+int ms_slot_main(int argc, char **argv);
+
+/* ---- between slot_child.c and ctx.c ---- */
+
+struct ms_ctx {
+    struct ms_slot_child *child;
+    uint64_t number;
+    const struct ms_held *job;
+    struct ms_val payload;
+    enum ms_stop stop;
+    struct ms_ending ending; /* its result points into `result` */
+    struct ms_buf result;
+    struct ms_buf uncommitted; /* int64_t each: seqs of checkpoints */
+    int64_t seq;               /* of the newest checkpoint */
+    int64_t progress_at_ms;    /* when it was last told */
+};
+
+struct ms_slot_child {
+    struct ms_frames frames;
+    struct ms_lane lane;
+    struct ms_guard guard;
+    struct ms_reader jobs, control;
+    struct ms_buf waiting; /* JOB frames set aside, in order */
+    size_t waiting_at;
+    struct ms_conf *conf;
+    char *pod;
+    struct ev_loop *loop; /* NULL until a handler wants it, as is redis */
+    ev_io watcher;
+    struct ms_redis *redis;
+    struct ms_ctx ctx;
+};
+
+/* Reads the channel once and takes in every frame; with `wait` blocks until
+ * something comes.  Does not return when the worker is gone. */
+void ms_slot_child_pump(struct ms_slot_child *child, bool wait);
+/* Sends everything, reading meanwhile. */
+void ms_slot_child_send(struct ms_slot_child *child);
+
+/* ---- for handlers that run a program ---- */
+
+/* The program is the leader of its process group `group`, which is killed
+ * with the slot.  Once `group` has ended and before it is reaped: 0. */
+void ms_ctx_set_program(struct ms_ctx *ctx, pid_t group);
+/* Sees to it that a guard stands by; before the fork. */
+void ms_ctx_guard_program(struct ms_ctx *ctx);
