@@ -44,6 +44,16 @@ size_t ms_utf8_char(const char *text, size_t left)
     return len;
 }
 
+/* Which byte, in memory's order, is the first that is not zero. */
+static size_t first_byte(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (size_t)__builtin_ctzll(word) / 8;
+#else
+    return (size_t)__builtin_clzll(word) / 8;
+#endif
+}
+
 /* Plain ASCII, eight bytes a step: most of what is checked is that. */
 static size_t ascii_span(const char *text, size_t len)
 {
@@ -52,8 +62,9 @@ static size_t ascii_span(const char *text, size_t len)
 
     for (; i + sizeof(word) <= len; i += sizeof(word)) {
         memcpy(&word, text + i, sizeof(word));
-        if ((word & UINT64_C(0x8080808080808080)) != 0)
-            break;
+        word &= UINT64_C(0x8080808080808080);
+        if (word != 0)
+            return i + first_byte(word);
     }
     return i;
 }
