@@ -1,8 +1,10 @@
 #include "common/lines.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -161,6 +163,27 @@ static TEST(test_line_longer_than_the_read_buffer)
     free(text);
 }
 
+/* A source with no newline at all must not end up in memory. */
+static TEST(test_memory_is_bounded_by_max_line)
+{
+    size_t len = 64 * 1024 * 1024;
+    int fd = memfd_create("long", MFD_CLOEXEC);
+    struct ms_lines *lines;
+    struct ms_line line;
+    size_t before;
+    bool found;
+
+    CHECK_INT(ftruncate(fd, (off_t)len), ==, 0);
+    lines = ms_lines_new(fd, 0, (int64_t)len, 1000);
+    before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    CHECK_INT(ms_lines_next(lines, &line, &found, NULL), ==, MS_OK);
+    CHECK(found && line.too_long);
+    CHECK_INT(mallinfo2().uordblks + mallinfo2().hblkhd, <,
+              before + 1024 * 1024);
+    ms_lines_free(lines);
+    close(fd);
+}
+
 /* Every length of line around the block's end: nothing may fall between. */
 static TEST(test_line_ends_around_the_end_of_a_block)
 {
@@ -234,6 +257,7 @@ int main(void)
         RUN(test_line_over_max_is_passed_over),
         RUN(test_line_of_max_length_is_read),
         RUN(test_line_longer_than_the_read_buffer),
+        RUN(test_memory_is_bounded_by_max_line),
         RUN(test_line_ends_around_the_end_of_a_block),
         RUN(test_file_that_ends_early_is_stale),
         RUN(test_file_that_cannot_be_read_is_an_error),
