@@ -11,10 +11,11 @@
 #include "worker/dump_job.h"
 #include "worker/dump_step.h"
 
-#define STEPS          4 /* under way at a time */
+#define STEPS          8 /* under way at a time */
 #define AHEAD_BYTES    ((int64_t)4 * 1024 * 1024)
 #define CHECK_BYTES    ((int64_t)4 * 1024 * 1024)
-#define SOURCE_MS      5000 /* another pod may see the right source */
+#define PUSH_BYTES     (32 * 1024) /* sockets hold little: keep Redis busy */
+#define SOURCE_MS      5000        /* another pod may see the right source */
 #define DRAIN_MS       3000
 #define TICK_S         0.2
 #define REJECTS_LISTED 1000 /* the parent keeps no more */
@@ -113,10 +114,9 @@ static void count_line(struct chunk *c, struct ms_dump_step *step)
 static enum verdict fill_step(struct chunk *c, struct ms_dump_step *step,
                               enum ms_outcome *out)
 {
-    int64_t begin = c->read.offset;
-    unsigned n;
+    int64_t begin = c->read.offset, pushed = begin;
 
-    for (n = 1;; n++) {
+    for (;;) {
         if (!c->has_line && next_line(c, out) == ENDED)
             return ENDED;
         if (c->at_end)
@@ -127,8 +127,10 @@ static enum verdict fill_step(struct chunk *c, struct ms_dump_step *step,
         count_line(c, step);
         if (ms_dump_step_is_full(step, c->read.offset - begin))
             return KEEP_ON;
-        if (n % 64 == 0)
-            ev_run(c->loop, EVRUN_NOWAIT);
+        if (c->read.offset - pushed < PUSH_BYTES)
+            continue;
+        pushed = c->read.offset;
+        ev_run(c->loop, EVRUN_NOWAIT);
     }
     c->read.offset = ms_lines_offset(c->lines); /* a mark without a line */
     return KEEP_ON;

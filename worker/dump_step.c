@@ -10,6 +10,10 @@
 #define STEP_BYTES   ((int64_t)1024 * 1024)
 #define STEP_REJECTS 200
 
+/* Few batches get their room at once, because growing copies. */
+#define ROOMY_SHARDS     16
+#define ROOM_FOR_LENGTHS ((size_t)8 * 1024)
+
 struct ms_dump_batch {
     struct ms_dump_step *step;
     struct ms_cmd cmd;
@@ -56,6 +60,8 @@ static void begin_batch(struct ms_dump_step *step, int64_t shard)
     batch->step = step;
     step->used[step->n_used++] = shard;
     ms_dataset_put_build(&batch->cmd, o->fleet, o->map, shard, o->writer);
+    if (o->map->shards <= ROOMY_SHARDS)
+        ms_buf_reserve(&batch->cmd.body, o->max_bytes + ROOM_FOR_LENGTHS);
 }
 
 bool ms_dump_step_add_doc(struct ms_dump_step *step, const struct ms_doc *doc)

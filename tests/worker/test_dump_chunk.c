@@ -430,18 +430,18 @@ static TEST(test_resumed_job_counts_nothing_twice)
 {
     int stop_after;
 
-    set_source_of(500, 50);
+    set_source_of(1500, 50);
     for (stop_after = 1; stop_after < 20; stop_after += 3) {
         struct ms_ctx *ctx = a_job();
 
         ctx->stop = MS_STOP_LOST;
         ctx->stop_after = stop_after;
         CHECK_INT(ms_handle_dump_chunk(ctx), ==, MS_CANCELLED);
-        CHECK_INT(sum(ctx, "docs"), <, 500);
+        CHECK_INT(sum(ctx, "docs"), <, 1500);
         resume(ctx);
         CHECK_INT(ms_handle_dump_chunk(ctx), ==, MS_DONE);
         check_against_linesum(ctx);
-        CHECK_INT(sum(ctx, "lines"), ==, 500);
+        CHECK_INT(sum(ctx, "lines"), ==, 1500);
         CHECK_INT(sum(ctx, "read"), ==, sum(ctx, "bytes") + sum(ctx, "reread"));
         free_job(ctx);
         make_dataset(5);
@@ -456,7 +456,7 @@ static TEST(test_reading_again_is_counted)
 {
     struct ms_ctx *ctx;
 
-    set_source_of(500, 50);
+    set_source_of(1500, 50);
     ctx = a_job();
     ctx->stop = MS_STOP_LOST;
     ctx->stop_after = 1;
@@ -487,18 +487,18 @@ static TEST(test_drain_hands_back_at_the_cursor)
     struct ms_ctx *ctx;
     int64_t docs;
 
-    set_source_of(500, 50);
+    set_source_of(1500, 50);
     ctx = a_job();
     ctx->stop = MS_STOP_DRAIN;
     ctx->stop_after = 2;
     CHECK_INT(ms_handle_dump_chunk(ctx), ==, MS_RELEASED);
     docs = sum(ctx, "docs");
     CHECK_INT(docs, >, 0);
-    CHECK_INT(docs, <, 500);
+    CHECK_INT(docs, <, 1500);
     CHECK_INT(count_docs(), ==, docs); /* what was under way is in the cursor */
     resume(ctx);
     CHECK_INT(ms_handle_dump_chunk(ctx), ==, MS_DONE);
-    CHECK_INT(sum(ctx, "reread"), <, 500 * 70);
+    CHECK_INT(sum(ctx, "reread"), <, 1500 * 70);
     check_against_linesum(ctx);
     free_job(ctx);
 }
@@ -507,7 +507,7 @@ static TEST(test_cancel_ends_at_once)
 {
     struct ms_ctx *ctx;
 
-    set_source_of(500, 50);
+    set_source_of(1500, 50);
     ctx = a_job();
     ctx->stop = MS_STOP_CANCEL;
     ctx->stop_after = 1;
@@ -624,12 +624,12 @@ static TEST(test_moved_map_is_loaded_again)
 {
     struct ms_ctx *ctx;
 
-    set_source_of(500, 50);
+    set_source_of(1500, 50);
     ctx = a_job();
     ctx->on_checkpoint = stamp_anew;
     CHECK_INT(ms_handle_dump_chunk(ctx), ==, MS_DONE);
     CHECK_INT(ctx->n_sleeps, >, 0);
-    CHECK_INT(count_docs(), ==, 500);
+    CHECK_INT(count_docs(), ==, 1500);
     check_against_linesum(ctx);
     free_job(ctx);
 }
@@ -663,7 +663,7 @@ static TEST(test_full_redis_is_waited_for)
 {
     struct ms_ctx *ctx;
 
-    set_source_of(500, 50);
+    set_source_of(1500, 50);
     ctx = a_job();
     ctx->on_checkpoint = fill_redis;
     ctx->on_sleep = empty_redis;
@@ -718,12 +718,12 @@ static TEST(test_lost_redis_is_waited_for)
 {
     struct ms_ctx *ctx;
 
-    set_source_of(500, 50);
+    set_source_of(1500, 50);
     ctx = a_job();
     ctx->on_checkpoint = kill_redis;
     ctx->on_sleep = start_redis;
     CHECK_INT(ms_handle_dump_chunk(ctx), ==, MS_DONE);
-    CHECK_INT(count_docs(), ==, 500);
+    CHECK_INT(count_docs(), ==, 1500);
     check_against_linesum(ctx);
     free_job(ctx);
 }
