@@ -322,7 +322,7 @@ static TEST(test_too_many_clients_is_busy_and_tried_again)
 /* Keys are loaded slowly, and Redis answers meanwhile with LOADING. */
 static TEST(test_loading_redis_is_waited_for)
 {
-    const char *const extra[] = {"--key-load-delay", "2000",
+    const char *const extra[] = {"--key-load-delay", "5000",
                                  "--loading-process-events-interval-bytes",
                                  "1024", NULL};
     struct ms_test_redis *slow = ms_test_redis_start(extra);
@@ -335,7 +335,7 @@ static TEST(test_loading_redis_is_waited_for)
                           "--unixsocket",
                           NULL,
                           "--key-load-delay",
-                          "2000",
+                          "5000",
                           "--loading-process-events-interval-bytes",
                           "1024",
                           NULL};

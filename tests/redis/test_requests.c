@@ -426,10 +426,10 @@ static TEST(test_answered_requests_leave_no_deadline_behind)
     struct got quick;
     struct got slow;
 
-    probe_send(&probe, &quick, 30, "PING", NULL, NULL, NULL);
+    probe_send(&probe, &quick, 1000, "PING", NULL, NULL, NULL);
     RUN_UNTIL(&probe, quick.n == 1);
     CHECK_INT(quick.err, ==, MS_OK);
-    probe_send(&probe, &slow, 20000, "BLPOP", "nothing", "0.2", NULL);
+    probe_send(&probe, &slow, 20000, "BLPOP", "nothing", "1.2", NULL);
     RUN_UNTIL(&probe, slow.n == 1);
     CHECK_INT(slow.err, ==, MS_OK);
     CHECK_INT(probe.n_down, ==, 0);
