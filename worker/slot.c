@@ -1,21 +1,16 @@
 #include "worker/slot.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/build.h"
-#include "worker/frame.h"
-#include "worker/lane.h"
 #include "worker/message.h"
 #include "worker/spawn.h"
 
@@ -59,12 +54,10 @@ struct ms_slot {
     struct ms_slot_pool *pool;
     int number;
     enum slot_state state;
-    pid_t pid; /* 0: no child */
-    struct ms_frames frames;
-    struct ms_lane lane;
+    struct ms_spawned child;
     struct ms_reader reader;
     ev_io readable, writable;
-    ev_child child;
+    ev_child exited;
     ev_timer timer;
     int64_t timer_us; /* when it is set for; NEVER: it is not */
     struct place queue[MS_LANE_CELLS];
@@ -74,7 +67,7 @@ struct ms_slot {
     struct head head;
     int64_t since_us; /* of STARTING, or the end of COOLING */
     int failures;     /* starts in a row that came to nothing */
-    char killed[160]; /* why we killed it; "": we did not */
+    char killed[300]; /* why we killed it; "": we did not */
 };
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int revents);
@@ -89,7 +82,8 @@ static void slot_set_state(struct ms_slot *slot, enum slot_state state)
     static const char *const names[] = {"empty", "starting", "up", "cooling"};
 
     ms_log(MS_DEBUG, "slot", "state", "slot=%d from=%s to=%s pid=%d",
-           slot->number, names[slot->state], names[state], (int)slot->pid);
+           slot->number, names[slot->state], names[state],
+           (int)slot->child.pid);
     slot->state = state;
 }
 
@@ -100,24 +94,15 @@ struct ms_slot *ms_slot_new(struct ms_slot_pool *pool, int number)
     slot->pool = pool;
     slot->number = number;
     slot->timer_us = NEVER;
-    slot->lane = (struct ms_lane){NULL, -1};
-    ms_frames_init(&slot->frames, -1);
+    ms_spawn_init(&slot->child);
     ms_reader_init(&slot->reader);
     ev_init(&slot->readable, on_readable);
     ev_init(&slot->writable, on_writable);
-    ev_init(&slot->child, on_exit_of_child);
+    ev_init(&slot->exited, on_exit_of_child);
     ev_init(&slot->timer, on_timer);
     slot->readable.data = slot->writable.data = slot;
-    slot->child.data = slot->timer.data = slot;
+    slot->exited.data = slot->timer.data = slot;
     return slot;
-}
-
-/* The child, the program that it runs, and what that has started. */
-static void kill_all(struct ms_slot *slot, int signal)
-{
-    ms_lane_kill_program(&slot->lane, signal);
-    if (slot->pid > 0)
-        kill(slot->pid, signal);
 }
 
 /* Everything of the child but its watcher, which waits for its end. */
@@ -125,28 +110,17 @@ static void close_channel(struct ms_slot *slot)
 {
     ev_io_stop(slot->pool->loop, &slot->readable);
     ev_io_stop(slot->pool->loop, &slot->writable);
-    ms_frames_done(&slot->frames);
-    ms_lane_done(&slot->lane);
-}
-
-/* KILLed processes end soon; one in the middle of a disk's time-out is left
- * to whoever inherits it. */
-static void wait_for_end(pid_t pid)
-{
-    for (int i = 0; i < 500 && waitpid(pid, NULL, WNOHANG) == 0; i++)
-        usleep(1000);
+    ms_spawn_close(&slot->child);
 }
 
 void ms_slot_free(struct ms_slot *slot)
 {
     if (slot == NULL)
         return;
-    kill_all(slot, SIGKILL);
-    ev_child_stop(slot->pool->loop, &slot->child);
+    ev_child_stop(slot->pool->loop, &slot->exited);
     ev_timer_stop(slot->pool->loop, &slot->timer);
+    ms_spawn_end(&slot->child);
     close_channel(slot);
-    if (slot->pid > 0)
-        wait_for_end(slot->pid);
     for (int i = 0; i < slot->n; i++)
         slot->queue[i].held->slot = NULL;
     ms_reader_done(&slot->reader);
@@ -154,16 +128,23 @@ void ms_slot_free(struct ms_slot *slot)
 }
 
 /* We kill it for a reason of ours; its end comes through on_exit_of_child. */
-static void kill_for(struct ms_slot *slot, const char *why)
+static void kill_for(struct ms_slot *slot, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void kill_for(struct ms_slot *slot, const char *format, ...)
 {
     char quoted[256];
+    va_list args;
 
     if (slot->killed[0] != '\0')
         return;
-    snprintf(slot->killed, sizeof(slot->killed), "%s", why);
+    va_start(args, format);
+    vsnprintf(slot->killed, sizeof(slot->killed), format, args);
+    va_end(args);
     ms_log(MS_ERROR, "slot", "killed", "slot=%d pid=%d reason=%s", slot->number,
-           (int)slot->pid, ms_log_quote(why, quoted, sizeof(quoted)));
-    kill_all(slot, SIGKILL);
+           (int)slot->child.pid,
+           ms_log_quote(slot->killed, quoted, sizeof(quoted)));
+    ms_spawn_kill(&slot->child, SIGKILL);
     ev_io_stop(slot->pool->loop, &slot->readable);
 }
 
@@ -176,7 +157,7 @@ static void put_hello(struct ms_slot *slot)
                                    .redis_url = options->conf->redis_url,
                                    .fleet = options->conf->fleet};
 
-    ms_message_put_hello(&slot->frames.out, &hello);
+    ms_message_put_hello(&slot->child.frames.out, &hello);
 }
 
 static void cool_down(struct ms_slot *slot)
@@ -188,42 +169,19 @@ static void cool_down(struct ms_slot *slot)
     slot_set_state(slot, SLOT_COOLING);
 }
 
-static enum ms_err open_channel(struct ms_slot *slot, int *out_theirs,
-                                struct ms_error *error)
-{
-    int ends[2];
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return ms_error_set(error, MS_EIO, "cannot make a channel: %s",
-                            strerror(errno));
-    ms_frames_init(&slot->frames, ends[0]);
-    *out_theirs = ends[1];
-    return MS_OK;
-}
-
 static enum ms_err start_child(struct ms_slot *slot, struct ms_error *error)
 {
     struct ev_loop *loop = slot->pool->loop;
-    int theirs = -1;
-    enum ms_err err = ms_lane_new(&slot->lane, error);
+    enum ms_err err = ms_spawn_slot(slot->number, &slot->child, error);
 
-    if (err == MS_OK)
-        err = open_channel(slot, &theirs, error);
-    if (err == MS_OK)
-        err = ms_spawn_slot(slot->number, theirs, slot->lane.fd, &slot->pid,
-                            error);
-    if (theirs >= 0)
-        close(theirs);
-    if (err != MS_OK) {
-        close_channel(slot);
+    if (err != MS_OK)
         return err;
-    }
     slot->since_us = ms_clock_mono_us();
-    ev_io_set(&slot->readable, slot->frames.fd, EV_READ);
-    ev_io_set(&slot->writable, slot->frames.fd, EV_WRITE);
-    ev_child_set(&slot->child, slot->pid, 0);
+    ev_io_set(&slot->readable, slot->child.frames.fd, EV_READ);
+    ev_io_set(&slot->writable, slot->child.frames.fd, EV_WRITE);
+    ev_child_set(&slot->exited, slot->child.pid, 0);
     ev_io_start(loop, &slot->readable);
-    ev_child_start(loop, &slot->child);
+    ev_child_start(loop, &slot->exited);
     put_hello(slot);
     slot_set_state(slot, SLOT_STARTING);
     return MS_OK;
@@ -241,7 +199,8 @@ static int64_t head_due_us(const struct ms_slot *slot)
     if (head->stage != STAGE_NONE) {
         if (grace_us == 0)
             grace_us = STOP_GRACE_US;
-        if (head->stage == STAGE_TOLD && ms_lane_program(&slot->lane) != 0)
+        if (head->stage == STAGE_TOLD &&
+            ms_lane_program(&slot->child.lane) != 0)
             grace_us += PROGRAM_GRACE_US;
         return head->stage == STAGE_KILL ? NEVER : head->stage_us + grace_us;
     }
@@ -311,7 +270,7 @@ static void revoke_behind(struct ms_slot *slot)
     int i = 1;
 
     while (i < slot->n) {
-        if (ms_lane_revoke(&slot->lane, slot->queue[i].number))
+        if (ms_lane_revoke(&slot->child.lane, slot->queue[i].number))
             ms_slot_return_later(slot->pool, queue_take(slot, i));
         else
             i++;
@@ -322,8 +281,8 @@ static void revoke_behind(struct ms_slot *slot)
  * but the head, if that was begun. */
 static void return_unbegun(struct ms_slot *slot)
 {
-    bool begun =
-        slot->n > 0 && !ms_lane_revoke(&slot->lane, slot->queue[0].number);
+    bool begun = slot->n > 0 &&
+                 !ms_lane_revoke(&slot->child.lane, slot->queue[0].number);
 
     while (slot->n > begun)
         ms_slot_return_later(slot->pool, queue_take(slot, begun));
@@ -338,7 +297,7 @@ static void tell_stop(struct ms_slot *slot, enum ms_stop reason)
 {
     struct head *head = &slot->head;
 
-    ms_message_put_stop(&slot->frames.out, slot->queue[0].number, reason);
+    ms_message_put_stop(&slot->child.frames.out, slot->queue[0].number, reason);
     if (head->stage == STAGE_NONE) {
         head->stage = STAGE_TOLD;
         head->stage_us = ms_clock_mono_us();
@@ -392,16 +351,12 @@ static void end_head(struct ms_slot *slot, struct ms_ending *ending)
 
 static void take_ready(struct ms_slot *slot, const struct ms_message *message)
 {
-    char why[200];
-
     if (slot->state != SLOT_STARTING) {
         kill_for(slot, "sent a second greeting");
     } else if (message->type == MS_MSG_REFUSED) {
-        kill_for(slot, message->text);
+        kill_for(slot, "%s", message->text);
     } else if (strcmp(message->text, ms_build_id()) != 0) {
-        snprintf(why, sizeof(why), "is build %s, not %s", message->text,
-                 ms_build_id());
-        kill_for(slot, why);
+        kill_for(slot, "is build %s, not %s", message->text, ms_build_id());
     } else {
         slot->failures = 0;
         slot_set_state(slot, SLOT_UP);
@@ -452,16 +407,14 @@ static void take_frame(struct ms_slot *slot, const char *body, size_t len)
 {
     struct ms_message *message;
     struct ms_error error;
-    char why[600];
 
     if (ms_message_read(&slot->reader, body, len, &message, &error) != MS_OK) {
-        snprintf(why, sizeof(why), "sent %s", error.text);
-        kill_for(slot, why);
+        kill_for(slot, "sent %s", error.text);
     } else if (message->type == MS_MSG_READY ||
                message->type == MS_MSG_REFUSED) {
         take_ready(slot, message);
     } else if (slot->state != SLOT_UP || !is_head(slot, message->number) ||
-               !ms_lane_has_begun(&slot->lane, message->number)) {
+               !ms_lane_has_begun(&slot->child.lane, message->number)) {
         drop_message(slot, message);
     } else if (message->type == MS_MSG_CHECKPOINT) {
         take_checkpoint(slot, message);
@@ -478,19 +431,20 @@ static bool read_once(struct ms_slot *slot)
     const char *body;
     size_t len;
     struct ms_error error;
-    enum ms_err err = ms_frames_fill(&slot->frames, false);
+    enum ms_err err = ms_frames_fill(&slot->child.frames, false);
 
     if (err == MS_EDOWN) {
         /* Its end comes with its status.  One that closed its channel and
          * lives on is of no use; for one that is dying this comes too late
          * to change what it dies of. */
         ev_io_stop(slot->pool->loop, &slot->readable);
-        kill_all(slot, SIGKILL);
+        ms_spawn_kill(&slot->child, SIGKILL);
     }
     if (err != MS_OK)
         return false;
     while (slot->killed[0] == '\0' &&
-           (err = ms_frames_next(&slot->frames, &body, &len, &error)) == MS_OK)
+           (err = ms_frames_next(&slot->child.frames, &body, &len, &error)) ==
+               MS_OK)
         take_frame(slot, body, len);
     if (err == MS_EPROTO)
         kill_for(slot, "sent a frame of an impossible length");
@@ -509,7 +463,7 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int revents)
 {
     struct ms_slot *slot = watcher->data;
 
-    if (ms_frames_flush(&slot->frames) != MS_EBUSY)
+    if (ms_frames_flush(&slot->child.frames) != MS_EBUSY)
         ev_io_stop(loop, &slot->writable);
 }
 
@@ -520,7 +474,7 @@ static void explain(const struct ms_slot *slot, int status, char *out,
 {
     if (slot->killed[0] != '\0')
         snprintf(out, size, "slot killed: it %s", slot->killed);
-    else if (ms_frames_is_partial(&slot->frames))
+    else if (ms_frames_is_partial(&slot->child.frames))
         snprintf(out, size, "slot died: inside a frame");
     else if (WIFSIGNALED(status))
         snprintf(out, size, "slot died: signal %d", WTERMSIG(status));
@@ -547,15 +501,15 @@ static void end_with_child(struct ms_slot *slot, const char *why)
 
 static void bury(struct ms_slot *slot, int status)
 {
-    char why[256], quoted[300];
+    char why[400], quoted[500];
     bool was_up = slot->state == SLOT_UP;
 
     explain(slot, status, why, sizeof(why));
     ms_log(MS_WARN, "slot", "died", "slot=%d pid=%d reason=%s jobs=%d",
-           slot->number, (int)slot->pid,
+           slot->number, (int)slot->child.pid,
            ms_log_quote(why, quoted, sizeof(quoted)), slot->n);
-    ms_lane_kill_program(&slot->lane, SIGKILL);
-    slot->pid = 0;
+    ms_lane_kill_program(&slot->child.lane, SIGKILL);
+    slot->child.pid = 0;
     slot->killed[0] = '\0';
     return_unbegun(slot);
     slot_set_state(slot, SLOT_EMPTY);
@@ -585,11 +539,11 @@ static void on_head_due(struct ms_slot *slot)
     struct head *head = &slot->head;
 
     if (head->stage == STAGE_TOLD) {
-        kill_all(slot, SIGTERM);
+        ms_spawn_kill(&slot->child, SIGTERM);
         head->stage = STAGE_TERM;
         head->stage_us = ms_clock_mono_us();
     } else if (head->stage == STAGE_TERM) {
-        kill_all(slot, SIGKILL);
+        ms_spawn_kill(&slot->child, SIGKILL);
         head->stage = STAGE_KILL;
     } else if (slot->n > 1) {
         head->is_long = true; /* those behind it are better off elsewhere */
@@ -625,7 +579,7 @@ void ms_slot_stop_job(struct ms_slot *slot, struct ms_held *held,
     while (i < slot->n && slot->queue[i].held != held)
         i++;
     ms_assert(i < slot->n);
-    if (ms_lane_revoke(&slot->lane, slot->queue[i].number)) {
+    if (ms_lane_revoke(&slot->child.lane, slot->queue[i].number)) {
         ms_slot_return_later(slot->pool, queue_take(slot, i));
         return;
     }
@@ -666,7 +620,7 @@ int ms_slot_room(const struct ms_slot *slot, const struct ms_pace_kind *kind)
 
     if (slot->state != SLOT_UP || slot->killed[0] != '\0' ||
         slot->head.is_long || slot->head.stage != STAGE_NONE ||
-        ms_frames_backlog(&slot->frames) > BACKLOG_MAX)
+        ms_frames_backlog(&slot->child.frames) > BACKLOG_MAX)
         return 0;
     if (slot->n > 0) {
         int head_depth = ms_pace_depth(slot->queue[0].kind);
@@ -699,8 +653,8 @@ bool ms_slot_give(struct ms_slot *slot, struct ms_held *held,
     slot->queue[slot->n++] =
         (struct place){held, kind, slot->last_number, MS_STOP_NONE};
     held->slot = slot;
-    ms_lane_post(&slot->lane, slot->last_number);
-    ms_message_put_job(&slot->frames.out, slot->last_number, held);
+    ms_lane_post(&slot->child.lane, slot->last_number);
+    ms_message_put_job(&slot->child.frames.out, slot->last_number, held);
     set_timer(slot);
     return true;
 }
@@ -710,7 +664,8 @@ void ms_slot_committed(struct ms_slot *slot, struct ms_held *held, int64_t seq)
     if (slot->state != SLOT_UP || slot->queue[0].held != held ||
         slot->killed[0] != '\0')
         return;
-    ms_message_put_committed(&slot->frames.out, slot->queue[0].number, seq);
+    ms_message_put_committed(&slot->child.frames.out, slot->queue[0].number,
+                             seq);
     slot->head.uncommitted = 0;
     if (!ev_is_active(&slot->readable)) {
         slot->head.moved_us = ms_clock_mono_us(); /* it was we who waited */
@@ -721,14 +676,14 @@ void ms_slot_committed(struct ms_slot *slot, struct ms_held *held, int64_t seq)
 
 void ms_slot_turn(struct ms_slot *slot)
 {
-    if (slot->pid == 0)
+    if (slot->child.pid == 0)
         return;
     if (slot->state == SLOT_UP && slot->n > 0 && !slot->head.told) {
         tell_started(slot, ms_clock_mono_us());
         set_timer(slot);
     }
-    if (ms_frames_backlog(&slot->frames) > 0 &&
-        ms_frames_flush(&slot->frames) == MS_EBUSY)
+    if (ms_frames_backlog(&slot->child.frames) > 0 &&
+        ms_frames_flush(&slot->child.frames) == MS_EBUSY)
         ev_io_start(slot->pool->loop, &slot->writable);
 }
 
@@ -743,7 +698,7 @@ void ms_slot_describe(const struct ms_slot *slot, struct ms_json *json)
     ms_json_key(json, "slot");
     ms_json_int(json, slot->number);
     ms_json_key(json, "pid");
-    ms_json_int(json, slot->pid);
+    ms_json_int(json, slot->child.pid);
     ms_json_key(json, "state");
     ms_json_str(json, slot->state == SLOT_UP && held != NULL
                           ? "busy"

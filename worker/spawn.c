@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/mem.h"
 #include "worker/child.h"
 #include "worker/slot_child.h"
 
@@ -30,10 +32,9 @@ static void become_slot(pid_t worker, const int *fds, char *const *argv,
     _exit(127);
 }
 
-enum ms_err ms_spawn_slot(int number, int channel_fd, int lane_fd,
-                          pid_t *out_pid, struct ms_error *error)
+static enum ms_err fork_slot(int number, const int *fds, pid_t *out_pid,
+                             struct ms_error *error)
 {
-    const int fds[] = {-1, STDOUT_FILENO, STDERR_FILENO, channel_fd, lane_fd};
     char path[PATH_MAX] = "muster-worker";
     char name[16];
     char *argv[] = {path, (char[]){"--slot"}, name, NULL};
@@ -52,4 +53,58 @@ enum ms_err ms_spawn_slot(int number, int channel_fd, int lane_fd,
                             strerror(errno));
     *out_pid = pid;
     return MS_OK;
+}
+
+void ms_spawn_init(struct ms_spawned *child)
+{
+    child->pid = 0;
+    child->lane = (struct ms_lane){NULL, -1};
+    ms_frames_init(&child->frames, -1);
+}
+
+enum ms_err ms_spawn_slot(int number, struct ms_spawned *child,
+                          struct ms_error *error)
+{
+    int ends[2] = {-1, -1};
+    enum ms_err err = ms_lane_new(&child->lane, error);
+
+    if (err == MS_OK &&
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        err = ms_error_set(error, MS_EIO, "cannot make a channel: %s",
+                           strerror(errno));
+    if (err == MS_OK) {
+        const int fds[] = {-1, STDOUT_FILENO, STDERR_FILENO, ends[1],
+                           child->lane.fd};
+
+        ms_frames_init(&child->frames, ends[0]);
+        err = fork_slot(number, fds, &child->pid, error);
+        close(ends[1]);
+    }
+    if (err != MS_OK)
+        ms_spawn_close(child);
+    return err;
+}
+
+void ms_spawn_kill(struct ms_spawned *child, int signal)
+{
+    ms_lane_kill_program(&child->lane, signal);
+    if (child->pid > 0)
+        kill(child->pid, signal);
+}
+
+void ms_spawn_close(struct ms_spawned *child)
+{
+    ms_frames_done(&child->frames);
+    ms_lane_done(&child->lane);
+}
+
+/* One in the middle of a disk's time-out is left to whoever inherits it. */
+void ms_spawn_end(struct ms_spawned *child)
+{
+    ms_spawn_kill(child, SIGKILL);
+    if (child->pid <= 0)
+        return;
+    for (int i = 0; i < 500 && waitpid(child->pid, NULL, WNOHANG) == 0; i++)
+        usleep(1000);
+    child->pid = 0;
 }

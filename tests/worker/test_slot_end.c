@@ -1,9 +1,6 @@
 /* What goes wrong in a child: crashes, hangs, lies.  Each costs one job. */
 #include "tests/worker/fixture_slots.h"
 
-#include <sys/socket.h>
-#include <sys/wait.h>
-
 #include "worker/build.h"
 #include "worker/handlers.h"
 #include "worker/spawn.h"
@@ -422,35 +419,28 @@ static TEST(test_a_child_refuses_a_worker_of_another_build)
 {
     const struct ms_hello hello = {"0.0.0+00", "POD", NULL,
                                    "redis://127.0.0.1:1", "t"};
-    struct ms_frames frames;
+    struct ms_spawned child;
     struct ms_reader reader;
     struct ms_message *message;
-    struct ms_lane lane;
     const char *body;
-    int ends[2];
     size_t len;
-    pid_t pid;
 
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    CHECK_INT(ms_lane_new(&lane, NULL), ==, MS_OK);
-    CHECK_INT(ms_spawn_slot(0, ends[1], lane.fd, &pid, NULL), ==, MS_OK);
-    close(ends[1]);
-    ms_frames_init(&frames, ends[0]);
-    ms_message_put_hello(&frames.out, &hello);
-    CHECK_INT(ms_frames_flush(&frames), ==, MS_OK);
-    while (ms_frames_next(&frames, &body, &len, NULL) == MS_EBUSY)
-        CHECK_INT(ms_frames_fill(&frames, true), ==, MS_OK);
+    ms_spawn_init(&child);
+    CHECK_INT(ms_spawn_slot(0, &child, NULL), ==, MS_OK);
+    ms_message_put_hello(&child.frames.out, &hello);
+    CHECK_INT(ms_frames_flush(&child.frames), ==, MS_OK);
+    while (ms_frames_next(&child.frames, &body, &len, NULL) == MS_EBUSY)
+        CHECK_INT(ms_frames_fill(&child.frames, true), ==, MS_OK);
     ms_reader_init(&reader);
     CHECK_INT(ms_message_read(&reader, body, len, &message, NULL), ==, MS_OK);
     CHECK_INT(message->type, ==, MS_MSG_REFUSED);
     CHECK_CONTAINS(message->text, "0.0.0+00");
     CHECK_CONTAINS(message->text, ms_build_id());
     CHECK_CONTAINS(message->text, "restart the worker");
-    WAIT_FOR(10000, !is_alive(pid));
-    waitpid(pid, NULL, WNOHANG);
+    WAIT_FOR(10000, !is_alive(child.pid)); /* by itself */
     ms_reader_done(&reader);
-    ms_frames_done(&frames);
-    ms_lane_done(&lane);
+    ms_spawn_end(&child);
+    ms_spawn_close(&child);
 }
 
 /* Two builds differ in more than their version. */
