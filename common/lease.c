@@ -14,6 +14,21 @@ static void start(struct ms_cmd *cmd, const struct ms_script *script,
     ms_cmd_keyf(cmd, "ms:{%s/%s}:held:%s", who->fleet, who->queue, who->pod);
 }
 
+/* "<offset> <reason>\n"; a reason is one line, whatever is in it. */
+static void add_reject(struct ms_buf *text,
+                       const struct ms_lease_reject *reject)
+{
+    size_t from;
+
+    ms_buf_addf(text, "%lld ", (long long)reject->offset);
+    from = text->len;
+    ms_buf_adds(text, reject->reason);
+    for (size_t i = from; i < text->len; i++)
+        if (text->data[i] == '\n')
+            text->data[i] = ' ';
+    ms_buf_addc(text, '\n');
+}
+
 /* A move as lua/_move.lua reads it. */
 static void add_move(struct ms_cmd *cmd, const struct ms_lease_move *move)
 {
@@ -36,8 +51,7 @@ static void add_move(struct ms_cmd *cmd, const struct ms_lease_move *move)
     ms_cmd_arg(cmd, text.data, text.len);
     ms_buf_clear(&text);
     for (size_t i = 0; i < move->n_rejects; i++)
-        ms_buf_addf(&text, "%lld %s\n", (long long)move->rejects[i].offset,
-                    move->rejects[i].reason);
+        add_reject(&text, &move->rejects[i]);
     ms_cmd_arg(cmd, text.data, text.len);
     ms_buf_done(&text);
 }
