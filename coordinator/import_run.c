@@ -581,7 +581,7 @@ static void spawn_from_ends(struct ms_import_run *run)
 {
     size_t left = run->n_ends - run->ends_used;
     size_t n = (size_t)run->decision.n < left ? (size_t)run->decision.n : left;
-    struct ms_chunk_new chunks[MS_SPAWN_MAX];
+    struct ms_chunk_new chunks[MS_SPAWN_MAX] = {{0}};
     struct ms_buf payloads[MS_SPAWN_MAX];
     struct ms_import_plan plan = run->plan; /* its manifest is borrowed */
 
