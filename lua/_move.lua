@@ -57,6 +57,7 @@ local function apply_move(rec, move)
             call("HDEL", rec.key, "crashes")
             rec.crashes = false
         end
+        tally_moved(rec.parent)
         if rec.parent and tallies[rec.parent] then
             local old = parse_sums(rec.sums)
             for name, value in pairs(parse_sums(move.sums)) do

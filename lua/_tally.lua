@@ -1,3 +1,4 @@
+-- @include now
 -- Chunks move between the places of their parent's tally in the script that
 -- moves the chunk.  tally_know() is called while reading, tally_move() while
 -- writing, tally_flush() once at the end.
@@ -23,9 +24,21 @@ local function tally_move(parent, from, to)
     tally_add(parent, to, 1)
 end
 
+-- A chunk's cursor moved: by the time of it people see a stalled import.
+local function tally_moved(parent)
+    local tally = parent and tallies[parent]
+    if tally then
+        tally.moved = true
+    end
+end
+
 local function tally_flush()
     for _, tally in pairs(tallies) do
         if tally then
+            if tally.moved then
+                call("HSET", tally.key, "moved_ms",
+                     string.format("%.0f", now_ms()))
+            end
             for field, n in pairs(tally.adds) do
                 if n ~= 0 then
                     call("HINCRBY", tally.key, field,
