@@ -108,6 +108,11 @@ struct ev_loop *ms_client_loop(const struct ms_client *client)
     return client->loop;
 }
 
+int64_t ms_client_gone_after_ms(const struct ms_client *client)
+{
+    return 6 * client->conf->worker_heartbeat_ms;
+}
+
 /* ---- calls ---- */
 
 static void on_answer(enum ms_err err, const struct ms_reply *reply, void *arg)

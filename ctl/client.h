@@ -61,6 +61,9 @@ enum ms_err ms_client_try_all(struct ms_client *client, struct ms_cmd *cmds,
 /* Frees n replies; NULLs are fine. */
 void ms_client_free_all(struct ms_reply **replies, size_t n);
 
+/* A pod that has not beaten for so long is gone. */
+int64_t ms_client_gone_after_ms(const struct ms_client *client);
+
 /* Redis's clock. */
 enum ms_err ms_client_now(struct ms_client *client, int64_t *out_ms,
                           struct ms_error *error);

@@ -33,7 +33,7 @@ static enum ms_err job_show(struct ms_ctl *ctl, struct ms_error *error)
     if (err == MS_OK)
         err = ms_view_job(ctl->client, queue, ctl->line->args[0], &job, error);
     if (err == MS_OK)
-        ms_wait_print_job(ctl, job);
+        err = ms_wait_print_job(ctl, job, error);
     ms_job_free(job);
     free(queue);
     return err;

@@ -4,6 +4,7 @@
 #include "common/fleet.h"
 #include "common/mem.h"
 #include "common/name.h"
+#include "common/status.h"
 #include "ctl/commands.h"
 #include "ctl/ctl.h"
 #include "ctl/view.h"
@@ -91,6 +92,8 @@ static enum ms_err drain_send(struct ms_ctl *ctl, const char *id,
 
     ms_inbox_build(&cmd, ms_client_fleet(ctl->client), id, "drain");
     err = ms_client_ask(ctl->client, &cmd, &reply, error);
+    if (err == MS_OK)
+        err = ms_status_parse(reply, "the pod's inbox", error);
     ms_reply_free(reply);
     if (err == MS_OK)
         ms_ctl_print_result(ctl, "id", id, "draining");

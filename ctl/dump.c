@@ -7,52 +7,62 @@
 #include "common/mem.h"
 #include "ctl/view.h"
 
-#define RUNNING_SHOWN 256
+#define IMPORT_KIND   "dump.import"
+#define RUNNING_SHOWN 256 /* of the queue's running jobs, those looked at */
 
 /* ---- reading ---- */
 
-static int64_t bytes_int(const struct ms_bytes *bytes, const char *key,
-                         const char *inner)
+/* The integer at map.key of a msgpack document; -1: there is none. */
+static int64_t bytes_int(const struct ms_bytes *bytes, const char *map,
+                         const char *key)
 {
     struct ms_val val = {0};
-    const msgpack_object *map;
+    const msgpack_object *inner;
     int64_t number = -1;
 
     if (bytes->data == NULL ||
         ms_val_from_msgpack(bytes->data, bytes->len, &val, NULL) != MS_OK)
         return -1;
-    map = inner != NULL ? ms_val_get(&val.root, inner) : &val.root;
-    if (map != NULL && map->type == MSGPACK_OBJECT_MAP)
-        number = ms_val_int(map, key, -1);
+    inner = ms_val_get(&val.root, map);
+    if (inner != NULL && inner->type == MSGPACK_OBJECT_MAP)
+        number = ms_val_int(inner, key, -1);
     ms_val_done(&val);
     return number;
 }
 
-/* The manifest may be the plan itself or stand in it. */
 static int64_t source_size(const struct ms_job *job)
 {
-    int64_t size = bytes_int(&job->plan, "size", "manifest");
+    return bytes_int(&job->plan, "manifest", "size");
+}
 
-    return size >= 0 ? size : bytes_int(&job->plan, "size", NULL);
+/* *out_moved_ms, where not NULL: when a chunk's cursor moved last. */
+static enum ms_err tally_read(struct ms_client *client,
+                              const struct ms_job *job,
+                              struct ms_tally *out_tally, int64_t *out_moved_ms,
+                              struct ms_error *error)
+{
+    struct ms_cmd cmd = MS_CMD_INIT;
+    struct ms_reply *reply = NULL;
+    enum ms_err err;
+
+    ms_tally_build(&cmd, ms_client_fleet(client), job->queue, job->id);
+    err = ms_client_ask(client, &cmd, &reply, error);
+    if (err == MS_OK)
+        err = ms_tally_parse(reply, out_tally, error);
+    if (err == MS_OK && out_moved_ms != NULL)
+        *out_moved_ms = ms_reply_int(ms_reply_field(reply, "moved_ms"), 0);
+    ms_reply_free(reply);
+    return err;
 }
 
 static enum ms_err facts_read(struct ms_client *client,
                               const struct ms_job *job,
                               struct ms_dump_facts *out, struct ms_error *error)
 {
-    struct ms_cmd cmd = MS_CMD_INIT;
-    struct ms_reply *reply = NULL;
     enum ms_err err = ms_client_now(client, &out->now_ms, error);
 
-    if (err != MS_OK)
-        return err;
-    ms_tally_build(&cmd, ms_client_fleet(client), job->queue, job->id);
-    err = ms_client_ask(client, &cmd, &reply, error);
     if (err == MS_OK)
-        err = ms_tally_parse(reply, &out->tally, error);
-    if (err == MS_OK)
-        out->moved_ms = ms_reply_int(ms_reply_field(reply, "moved_ms"), 0);
-    ms_reply_free(reply);
+        err = tally_read(client, job, &out->tally, &out->moved_ms, error);
     out->state = job->state;
     out->size = source_size(job);
     out->started_ms = job->started_ms != 0 ? job->started_ms : job->created_ms;
@@ -71,7 +81,7 @@ enum ms_err ms_dump_read(struct ms_client *client, const char *queue,
     if (err != MS_OK)
         return err;
     memset(out_facts, 0, sizeof(*out_facts));
-    if (strcmp(job->kind, "dump.import") != 0)
+    if (strcmp(job->kind, IMPORT_KIND) != 0)
         err = ms_error_set(error, MS_EINVAL, "'%s' is no import but a '%s'", id,
                            job->kind);
     else
@@ -143,7 +153,7 @@ static void key_int(struct ms_json *json, const char *key, int64_t value)
         ms_json_null(json);
 }
 
-/* The job's own fields, but for `chunks`, which says more here. */
+/* The job's own fields, but for `chunks`, which follows. */
 static void job_fields(const struct ms_job *job, struct ms_json *json)
 {
     struct ms_buf text = MS_BUF_INIT;
@@ -183,6 +193,18 @@ static void source_field(const struct ms_job *job, struct ms_json *json)
     ms_val_done(&val);
 }
 
+static void chunks_field(const struct ms_tally *tally, struct ms_json *json)
+{
+    ms_json_key(json, "chunks");
+    ms_json_open(json, '{');
+    key_int(json, "planned", tally->planned);
+    key_int(json, "ready", tally->ready);
+    key_int(json, "running", tally->running);
+    key_int(json, "done", tally->done);
+    key_int(json, "dead", tally->dead);
+    ms_json_close(json);
+}
+
 static void import_fields(const struct ms_job *job,
                           const struct ms_dump_facts *facts,
                           struct ms_json *json)
@@ -206,14 +228,7 @@ static void import_fields(const struct ms_job *job,
     ms_json_bool(json, ms_dump_is_stalled(facts));
     ms_json_key(json, "phase");
     ms_json_str(json, job->phase);
-    ms_json_key(json, "chunks");
-    ms_json_open(json, '{');
-    key_int(json, "planned", tally->planned);
-    key_int(json, "ready", tally->ready);
-    key_int(json, "running", tally->running);
-    key_int(json, "done", tally->done);
-    key_int(json, "dead", tally->dead);
-    ms_json_close(json);
+    chunks_field(tally, json);
 }
 
 /* One running chunk: who runs it and where it has come to. */
@@ -280,6 +295,27 @@ static enum ms_err running_fields(struct ms_client *client,
     ms_json_close(json);
     ms_reply_free(ids);
     return err;
+}
+
+enum ms_err ms_dump_job_to_json(struct ms_client *client,
+                                const struct ms_job *job, struct ms_json *json,
+                                struct ms_error *error)
+{
+    struct ms_tally tally = {0};
+    enum ms_err err = MS_OK;
+
+    if (strcmp(job->kind, IMPORT_KIND) != 0) {
+        ms_job_to_json(job, json);
+        return MS_OK;
+    }
+    err = tally_read(client, job, &tally, NULL, error);
+    if (err != MS_OK)
+        return err;
+    ms_json_open(json, '{');
+    job_fields(job, json);
+    chunks_field(&tally, json);
+    ms_json_close(json);
+    return MS_OK;
 }
 
 enum ms_err ms_dump_to_json(struct ms_client *client, const struct ms_job *job,

@@ -37,6 +37,12 @@ int64_t ms_dump_eta_ms(const struct ms_dump_facts *facts);
  * paused queue stalls its imports too. */
 bool ms_dump_is_stalled(const struct ms_dump_facts *facts);
 
+/* The JSON object of any job; of an import `chunks` is filled in from its
+ * tally (the record alone does not know it). */
+enum ms_err ms_dump_job_to_json(struct ms_client *client,
+                                const struct ms_job *job, struct ms_json *json,
+                                struct ms_error *error);
+
 /* The JSON object of `dump show`: the job's fields and the import's. */
 enum ms_err ms_dump_to_json(struct ms_client *client, const struct ms_job *job,
                             const struct ms_dump_facts *facts,

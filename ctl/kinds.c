@@ -6,6 +6,7 @@
 #include "common/keys.h"
 #include "common/mem.h"
 #include "ctl/ctl.h"
+#include "ctl/view.h"
 
 #define PAIRS_MAX 50
 #define PODS_MAX  100 /* looked at */
@@ -58,10 +59,10 @@ static bool seen_before(struct ms_kinds *kinds, const char *queue,
 
 /* Counts the queue's live pods, and those that run the kind. */
 static enum ms_err pods_ask(struct ms_client *client,
-                            const struct ms_reply *pods, const char *kind,
+                            const struct ms_names *pods, const char *kind,
                             size_t *out_live, size_t *out_able)
 {
-    size_t n = pods->n_items < PODS_MAX ? pods->n_items : PODS_MAX;
+    size_t n = pods->n < PODS_MAX ? pods->n : PODS_MAX;
     struct ms_cmd cmds[PODS_MAX] = {MS_CMD_INIT};
     struct ms_reply *replies[PODS_MAX];
     enum ms_err err;
@@ -70,8 +71,7 @@ static enum ms_err pods_ask(struct ms_client *client,
     for (size_t i = 0; i < n; i++) {
         char key[MS_KEY_MAX];
 
-        ms_key_fleet(key, ms_client_fleet(client), "pod:%s",
-                     ms_reply_str(ms_reply_at(pods, i), ""));
+        ms_key_fleet(key, ms_client_fleet(client), "pod:%s", pods->items[i]);
         ms_cmd_plain(&cmds[i], "HGET", key, "kinds", NULL);
     }
     err = ms_client_ask_all(client, cmds, n, replies, NULL);
@@ -88,21 +88,19 @@ static enum ms_err pods_ask(struct ms_client *client,
 void ms_kinds_warn(struct ms_kinds *kinds, struct ms_client *client,
                    const char *queue, const char *kind)
 {
-    struct ms_cmd cmd = MS_CMD_INIT;
-    struct ms_reply *pods = NULL;
+    struct ms_names pods = {0};
     size_t live = 0, able = 0;
     char key[MS_KEY_MAX];
 
     if (seen_before(kinds, queue, kind))
         return;
     ms_key_fleet(key, ms_client_fleet(client), "members:%s", queue);
-    ms_cmd_plain(&cmd, "ZRANGE", key, "0", "-1", NULL);
-    if (ms_client_ask(client, &cmd, &pods, NULL) == MS_OK &&
-        pods_ask(client, pods, kind, &live, &able) == MS_OK && able == 0)
+    if (ms_view_live(client, key, &pods, NULL) == MS_OK &&
+        pods_ask(client, &pods, kind, &live, &able) == MS_OK && able == 0)
         ms_ctl_warn(live == 0 ? "warning: no live pod serves queue '%s' now; "
                                 "'%s' waits for one"
                               : "warning: no live pod of queue '%s' handles "
                                 "'%s' now; after 10 minutes it is dead",
                     queue, kind);
-    ms_reply_free(pods);
+    ms_names_done(&pods);
 }

@@ -73,13 +73,18 @@ enum ms_err ms_view_queue_names(struct ms_client *client,
                        out_names, error);
 }
 
-static enum ms_err zset_names(struct ms_client *client, const char *key,
-                              struct ms_names *out_names,
-                              struct ms_error *error)
+enum ms_err ms_view_live(struct ms_client *client, const char *key,
+                         struct ms_names *out_names, struct ms_error *error)
 {
     struct ms_cmd cmd = MS_CMD_INIT;
+    int64_t now_ms;
+    enum ms_err err = ms_client_now(client, &now_ms, error);
 
-    ms_cmd_plain(&cmd, "ZRANGE", key, "0", "-1", NULL);
+    if (err != MS_OK)
+        return err;
+    ms_cmd_plain(&cmd, "ZRANGEBYSCORE", key, NULL);
+    ms_cmd_argi(&cmd, now_ms - ms_client_gone_after_ms(client));
+    ms_cmd_args(&cmd, "+inf");
     return names_ask(client, &cmd, out_names, error);
 }
 
@@ -314,8 +319,8 @@ enum ms_err ms_view_pods(struct ms_client *client, const char *only,
     struct ms_names names = {0};
     char key[MS_KEY_MAX];
     enum ms_err err =
-        zset_names(client, ms_key_fleet(key, ms_client_fleet(client), "pods"),
-                   &names, error);
+        ms_view_live(client, ms_key_fleet(key, ms_client_fleet(client), "pods"),
+                     &names, error);
 
     if (err == MS_OK)
         err = ask_each(client, &names, pod_build, pod_answer, &pods, error);
@@ -465,10 +470,10 @@ enum ms_err ms_view_tell_queue(struct ms_client *client, const char *queue,
     struct ms_names pods = {0};
     char key[MS_KEY_MAX];
     char *text = ms_xstrdup(message);
-    enum ms_err err = zset_names(client,
-                                 ms_key_fleet(key, ms_client_fleet(client),
-                                              "members:%s", queue),
-                                 &pods, error);
+    enum ms_err err = ms_view_live(client,
+                                   ms_key_fleet(key, ms_client_fleet(client),
+                                                "members:%s", queue),
+                                   &pods, error);
 
     if (err == MS_OK)
         err = ask_each(client, &pods, inbox_build, inbox_answer, text, error);

@@ -16,9 +16,12 @@ struct ms_names {
 void ms_names_done(struct ms_names *names);
 bool ms_names_has(const struct ms_names *names, const char *name);
 
-/* The members of a set or zset at `key`. */
+/* The members of a set. */
 enum ms_err ms_view_set(struct ms_client *client, const char *key,
                         struct ms_names *out_names, struct ms_error *error);
+/* The pods in a zset by heartbeat that have beaten lately. */
+enum ms_err ms_view_live(struct ms_client *client, const char *key,
+                         struct ms_names *out_names, struct ms_error *error);
 /* Every queue that was ever used. */
 enum ms_err ms_view_queue_names(struct ms_client *client,
                                 struct ms_names *out_names,

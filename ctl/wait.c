@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/keys.h"
+#include "ctl/dump.h"
 #include "ctl/view.h"
 
 #define PAUSE_MIN_MS 50
@@ -21,13 +22,17 @@ enum ms_err ms_wait_timeout(const struct ms_ctl *ctl, int64_t fallback_ms,
     return MS_OK;
 }
 
-void ms_wait_print_job(const struct ms_ctl *ctl, const struct ms_job *job)
+enum ms_err ms_wait_print_job(const struct ms_ctl *ctl,
+                              const struct ms_job *job, struct ms_error *error)
 {
     struct ms_buf out = MS_BUF_INIT;
     struct ms_json json = ms_json_on(&out);
+    enum ms_err err = ms_dump_job_to_json(ctl->client, job, &json, error);
 
-    ms_job_to_json(job, &json);
-    ms_ctl_print(ctl, &out, NULL);
+    if (err == MS_OK)
+        ms_ctl_print(ctl, &out, NULL);
+    ms_buf_done(&out);
+    return err;
 }
 
 /* Is the job done or dead?  Payloads may be large, so only two small fields
@@ -68,12 +73,12 @@ static enum ms_err wait_end(struct ms_ctl *ctl, const char *queue,
 
     if (err != MS_OK)
         return err;
-    ms_wait_print_job(ctl, job);
+    err = ms_wait_print_job(ctl, job, error);
     ctl->exit_code = strcmp(job->state, "done") == 0   ? MS_EXIT_OK
                      : strcmp(job->state, "dead") == 0 ? MS_EXIT_DEAD
                                                        : MS_EXIT_TIMEOUT;
     ms_job_free(job);
-    return MS_OK;
+    return err;
 }
 
 enum ms_err ms_wait_job(struct ms_ctl *ctl, const char *queue, const char *id,

@@ -23,4 +23,5 @@ enum ms_err ms_wait_job(struct ms_ctl *ctl, const char *queue, const char *id,
                         struct ms_error *error);
 
 /* Prints one job. */
-void ms_wait_print_job(const struct ms_ctl *ctl, const struct ms_job *job);
+enum ms_err ms_wait_print_job(const struct ms_ctl *ctl,
+                              const struct ms_job *job, struct ms_error *error);

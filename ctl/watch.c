@@ -10,9 +10,9 @@
 #include "common/mem.h"
 #include "ctl/dump.h"
 #include "ctl/progress.h"
+#include "ctl/view.h"
 
 #define PLAIN_EVERY_MS 5000
-#define LIVE_MS        30000 /* six heartbeats */
 
 struct ms_watch {
     struct ms_ctl *ctl;
@@ -46,22 +46,18 @@ void ms_watch_free(struct ms_watch *watch)
     free(watch);
 }
 
-/* How many pods of the queue have beaten lately; progress only. */
-static int64_t pods_count(struct ms_watch *watch, int64_t now_ms)
+/* How many live pods serve the queue; for show alone. */
+static int64_t pods_count(struct ms_watch *watch)
 {
     struct ms_client *client = watch->ctl->client;
-    struct ms_cmd cmd = MS_CMD_INIT;
-    struct ms_reply *reply = NULL;
+    struct ms_names pods = {0};
     char key[MS_KEY_MAX];
     int64_t n = 0;
 
     ms_key_fleet(key, ms_client_fleet(client), "members:%s", watch->queue);
-    ms_cmd_plain(&cmd, "ZCOUNT", key, NULL);
-    ms_cmd_argi(&cmd, now_ms - LIVE_MS);
-    ms_cmd_args(&cmd, "+inf");
-    if (ms_client_ask(client, &cmd, &reply, NULL) == MS_OK)
-        n = ms_reply_int(reply, 0);
-    ms_reply_free(reply);
+    if (ms_view_live(client, key, &pods, NULL) == MS_OK)
+        n = (int64_t)pods.n;
+    ms_names_done(&pods);
     return n;
 }
 
@@ -80,7 +76,7 @@ static void sample_make(struct ms_watch *watch,
         .chunks_done = tally->done,
         .chunks_planned = tally->planned,
         .chunks_running = tally->running,
-        .pods = pods_count(watch, facts->now_ms),
+        .pods = pods_count(watch),
     };
 }
 
