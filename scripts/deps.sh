@@ -93,6 +93,7 @@ install_missing() {
     # be at hand all the same, and the install below says so if it is not.
     apt_get update || echo "deps.sh: apt-get update failed; going on" >&2
     missing=$(missing_packages) # once more: the lists now name msgpack
+    echo "deps.sh: installing ${missing//$'\n'/ }" >&2
     case "$missing" in *redis-server*) forbid_services ;; esac
     # shellcheck disable=SC2086 # a list of words
     apt_get install --no-install-recommends $missing
@@ -112,5 +113,4 @@ if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
         "${missing//$'\n'/ }" >&2
     exit 1
 fi
-echo "deps.sh: installing ${missing//$'\n'/ }" >&2
 install_missing
