@@ -51,7 +51,7 @@ enum ms_err ms_job_parse(const char *queue, const char *id,
                          struct ms_error *error);
 void ms_job_free(struct ms_job *job); /* takes NULL */
 
-/* Writes the JSON object of INTERFACE ("job"); payload and result as JSON. */
+/* Writes the JSON object of docs/jobs.md ("a job"); payload and result as JSON. */
 void ms_job_to_json(const struct ms_job *job, struct ms_json *json);
 
 /* Payload or result as JSON text, whatever it is kept as; "null" where there

@@ -1,6 +1,6 @@
 /*
  * view: reads of the fleet that several commands share, and how they look as
- * JSON (INTERFACE, "JSON fields").
+ * JSON (docs/jobs.md, "musterctl").
  */
 #pragma once
 

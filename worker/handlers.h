@@ -1,6 +1,6 @@
 /*
  * handlers: the functions behind the built-in kinds, each in a file of its
- * own; INTERFACE says what their payloads are.
+ * own; docs/jobs.md says what their payloads are.
  */
 #pragma once
 
