@@ -824,14 +824,12 @@ static TEST(test_doctor_finds_what_is_wrong_with_redis)
 static TEST(test_doctor_finds_missing_permissions)
 {
     struct ms_core *core = *state;
-    char *url = ms_xasprintf("%s", ms_test_redis_url(core->redis));
     const struct ms_ctl_run *run;
 
     ms_test_text(core->redis, "ACL SETUSER default resetkeys ~other:*");
     run = ms_ctl_json(core->redis, 1, "doctor", NULL);
     CHECK_STR(check_status(run, "permissions"), "\"fail\"");
     ms_test_text(core->redis, "ACL SETUSER default allkeys");
-    free(url);
 }
 
 /* ---- help ---- */
