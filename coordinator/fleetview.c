@@ -263,6 +263,17 @@ static void on_max_workers(enum ms_err err, const struct ms_reply *reply,
     round_step(queue->view);
 }
 
+static void on_ttl(enum ms_err err, const struct ms_reply *reply, void *arg)
+{
+    struct ms_view_queue *queue = arg;
+
+    if (err == MS_OK)
+        queue->ttl_ms = ms_reply_int(reply, 0);
+    else
+        note_failure(queue->view, err, "queue", queue->name);
+    round_step(queue->view);
+}
+
 static void on_stamped(enum ms_err err, const struct ms_reply *reply, void *arg)
 {
     struct ms_view_queue *queue = arg;
@@ -301,6 +312,10 @@ static void read_queue(struct ms_view *view, struct ms_view_queue *queue)
                      ms_key_queue(key, view->fleet, queue->name, "cfg"),
                      "max_workers", NULL);
         ms_gate_send(view->gate, &cmd, on_max_workers, queue);
+        ms_cmd_plain(&cmd, "HGET",
+                     ms_key_queue(key, view->fleet, queue->name, "meta"),
+                     "ttl_ms", NULL);
+        ms_gate_send(view->gate, &cmd, on_ttl, queue);
     }
     if (queue->stamped != ms_gate_epoch(view->gate)) {
         ms_stamp_build(&cmd, view->fleet, queue->name,

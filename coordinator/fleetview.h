@@ -27,6 +27,7 @@ struct ms_view_queue {
     struct ms_view *view;
     char *name;
     int64_t max_workers;
+    int64_t ttl_ms;  /* of the leases there; 0: nobody has claimed yet */
     int64_t stamped; /* the epoch that we stamped it with; 0: none */
     bool read;       /* max_workers is the queue's */
     bool kept;       /* while a new list is made */

@@ -48,6 +48,7 @@ struct ms_import_run {
 
     /* What the planner found ahead of the plan. */
     struct ms_planner *planner;
+    int *planners; /* of all runs */
     int64_t *ends, ends_from;
     size_t n_ends, ends_used;
     bool ends_complete;
@@ -510,6 +511,12 @@ static void bury_start(struct ms_import_run *run, const char *why)
 
 /* ---- the planner ---- */
 
+static void planner_gone(struct ms_import_run *run)
+{
+    run->planner = NULL;
+    --*run->planners;
+}
+
 /* A planner that died or hung may have met a bad moment of a network disk; one
  * that says no means it. */
 static bool planner_may_try_again(struct ms_import_run *run, enum ms_err err)
@@ -524,7 +531,7 @@ static void on_manifest(enum ms_err err, const struct ms_planner_answer *answer,
     struct ms_import_run *run = arg;
     struct ms_import_plan plan = {0};
 
-    run->planner = NULL;
+    planner_gone(run);
     if (err == MS_OK) {
         run->tries = 0;
         plan.manifest = answer->manifest; /* lent for the packing */
@@ -545,7 +552,7 @@ static void on_checked(enum ms_err err, const struct ms_planner_answer *answer,
 {
     struct ms_import_run *run = arg;
 
-    run->planner = NULL;
+    planner_gone(run);
     if (err == MS_OK)
         close_start(run, MS_CLOSE_DONE);
     else if (planner_may_try_again(run, err))
@@ -564,8 +571,13 @@ static void planner_start(struct ms_import_run *run, enum ms_planner_op op,
                                          .from = run->plan.next,
                                          .count = CUTS};
 
+    if (*run->planners >= MS_IMPORT_PLANNERS_MAX) {
+        look_end(run, MS_OK, "");
+        return;
+    }
     if (op == MS_PLANNER_MANIFEST)
         request.manifest = NULL;
+    ++*run->planners;
     run_set_state(run, PLANNING);
     run->planner = ms_planner_start(run->duty.loop, &request, fn, run);
 }
@@ -608,7 +620,7 @@ static void on_cut(enum ms_err err, const struct ms_planner_answer *answer,
 {
     struct ms_import_run *run = arg;
 
-    run->planner = NULL;
+    planner_gone(run);
     if (err != MS_OK) {
         if (planner_may_try_again(run, err))
             look_end(run, err, why);
@@ -842,7 +854,8 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 
 struct ms_import_run *ms_import_run_new(const struct ms_duty *duty,
                                         const char *queue, const char *id,
-                                        ms_import_run_fn *fn, void *arg)
+                                        int *planners, ms_import_run_fn *fn,
+                                        void *arg)
 {
     struct ms_import_run *run = ms_xcalloc(1, sizeof(*run));
 
@@ -850,6 +863,7 @@ struct ms_import_run *ms_import_run_new(const struct ms_duty *duty,
     run->gate = ms_gate_new(duty->loop, duty->redis, duty->term);
     run->queue = ms_xstrdup(queue);
     run->id = ms_xstrdup(id);
+    run->planners = planners;
     run->fn = fn;
     run->arg = arg;
     ev_timer_init(&run->again, on_again, 0, 0);
@@ -862,7 +876,10 @@ void ms_import_run_free(struct ms_import_run *run)
     if (run == NULL)
         return;
     ev_timer_stop(run->duty.loop, &run->again);
-    ms_planner_cancel(run->planner);
+    if (run->planner != NULL) {
+        ms_planner_cancel(run->planner);
+        planner_gone(run);
+    }
     ms_gate_free(run->gate);
     reading_clear(run);
     ends_clear(run);

@@ -26,9 +26,13 @@ struct ms_import_run;
 typedef void ms_import_run_fn(struct ms_import_run *run, enum ms_err err,
                               const char *text, void *arg);
 
+/* `planners`: children that all runs together have; borrowed.  A run that
+ * finds MS_IMPORT_PLANNERS_MAX of them looks again later. */
+#define MS_IMPORT_PLANNERS_MAX 8
 struct ms_import_run *ms_import_run_new(const struct ms_duty *duty,
                                         const char *queue, const char *id,
-                                        ms_import_run_fn *fn, void *arg);
+                                        int *planners, ms_import_run_fn *fn,
+                                        void *arg);
 void ms_import_run_free(struct ms_import_run *run); /* takes NULL */
 
 /* Looks, unless it is at it already; and by itself again in `again_ms`, as

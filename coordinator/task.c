@@ -10,6 +10,7 @@
 #include "common/mem.h"
 
 #define NOTE_EVERY_MS 1000 /* at most, for one task */
+#define LONG_RUN_MS   500  /* before that a run is not worth a word */
 #define ERROR_MAX     256
 
 struct ms_task {
@@ -89,13 +90,22 @@ static void record_of(const struct ms_task *task, struct ms_task_record *out)
     };
 }
 
-/* A task that runs often is noted once a second, with what is true then. */
+/* A task that runs often is noted once a second, and between its runs: one
+ * that is always seen running tells nothing. */
+static int64_t note_due_ms(const struct ms_task *task)
+{
+    int64_t due = task->noted_ms + NOTE_EVERY_MS;
+    int64_t is_long = task->began_ms + LONG_RUN_MS;
+
+    return task->running && due < is_long ? is_long : due;
+}
+
 static void note_if_due(struct ms_task *task, int64_t now)
 {
     struct ms_tasks *tasks = task->tasks;
     struct ms_task_record record;
 
-    if (!task->dirty || now < task->noted_ms + NOTE_EVERY_MS)
+    if (!task->dirty || now < note_due_ms(task))
         return;
     task->dirty = false;
     task->noted_ms = now;
@@ -173,9 +183,8 @@ static int64_t task_wakes_ms(const struct ms_task *task)
 {
     int64_t wakes =
         task->running ? task->began_ms + task->def.deadline_ms : task->next_ms;
-    int64_t notes = task->noted_ms + NOTE_EVERY_MS;
 
-    return task->dirty && notes < wakes ? notes : wakes;
+    return task->dirty && note_due_ms(task) < wakes ? note_due_ms(task) : wakes;
 }
 
 int64_t ms_tasks_step(struct ms_tasks *tasks)

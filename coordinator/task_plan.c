@@ -42,6 +42,7 @@ struct ms_plan {
     struct probe *probes;
     struct ms_import_run **runs;
     size_t n_runs;
+    int planners;    /* children that the runs have */
     enum ms_err err; /* the first since the last tick */
     char text[256];
 };
@@ -142,7 +143,8 @@ static void run_add(struct ms_plan *plan, const struct list *list,
                     const char *id)
 {
     struct ms_import_run *run =
-        ms_import_run_new(&plan->duty, list->queue, id, on_run, plan);
+        ms_import_run_new(&plan->duty, list->queue, id, &plan->planners, on_run,
+                          plan);
 
     plan->runs =
         ms_xrealloc(plan->runs, (plan->n_runs + 1) * sizeof(*plan->runs));

@@ -11,6 +11,9 @@
 
 #define CALLS_MAX    20 /* of 100 jobs, a queue and tick */
 #define UNPARK_EVERY 5  /* runs */
+#define INTERVAL_MS  1000
+#define SOON_MS      50  /* never look again sooner, */
+#define DUE_MS       250 /* nor for due jobs alone: claims take those too */
 
 enum state { IDLE, LOOKING, REAPING, BURYING, UNPARKING };
 
@@ -33,6 +36,8 @@ struct ms_reap {
     enum state state;
     struct gone *gone;
     size_t n_gone, n_buried;
+    int64_t look_in_ms; /* at the latest, from the answers of this run */
+    ev_timer look;
     int64_t runs;
     enum ms_err err;
     char text[160];
@@ -66,6 +71,7 @@ static void reap_stop(void *arg)
 {
     struct ms_reap *reap = arg;
 
+    ev_timer_stop(reap->duty.loop, &reap->look);
     ms_view_forget(reap->duty.view, reap);
     ms_gate_cancel(reap->gate);
     ms_sweep_free(reap->sweep);
@@ -142,6 +148,30 @@ static void build_reap(struct ms_cmd *cmd, const struct ms_sweep_item *item,
                   item->what);
 }
 
+static void look_by(struct ms_reap *reap, int64_t in_ms)
+{
+    if (in_ms < reap->look_in_ms)
+        reap->look_in_ms = in_ms;
+}
+
+/* While there are leases the queue must hear from somebody several times a
+ * TTL, or it takes the silence for an outage: where all pods have died, that
+ * is us.  And what is due soon is not left for a second. */
+static void note_next(struct ms_reap *reap, const char *name,
+                      int64_t next_due_ms)
+{
+    const struct ms_view_queue *queue =
+        ms_view_find_queue(reap->duty.view, name);
+    int64_t in_ms = next_due_ms - ms_view_now_ms(reap->duty.view);
+
+    if (next_due_ms <= 0)
+        return;
+    look_by(reap, in_ms > DUE_MS ? in_ms : DUE_MS);
+    if (queue != NULL && queue->ttl_ms > 0)
+        look_by(reap,
+                queue->ttl_ms / 4 > SOON_MS ? queue->ttl_ms / 4 : SOON_MS);
+}
+
 static void on_reaped(const struct ms_sweep_item *item, enum ms_err err,
                       const struct ms_tidy_answer *sum, void *arg)
 {
@@ -152,6 +182,8 @@ static void on_reaped(const struct ms_sweep_item *item, enum ms_err err,
                "queue=%s jobs=%lld poisoned=%lld pod=%s actor=system:reap",
                item->queue, (long long)sum->n, (long long)sum->n_dead,
                item->what != NULL ? item->what : "-");
+    if (err == MS_OK)
+        note_next(reap, item->queue, sum->next_due_ms);
     for (size_t i = 0; item->what != NULL && i < reap->n_gone; i++)
         if (strcmp(reap->gone[i].id, item->what) == 0)
             reap->gone[i].left =
@@ -270,6 +302,10 @@ static void reap_end(struct ms_reap *reap)
     bool buried = reap->n_buried > 0;
 
     reap_stop(reap);
+    if (reap->look_in_ms < INTERVAL_MS) {
+        ev_timer_set(&reap->look, (double)reap->look_in_ms / 1000, 0);
+        ev_timer_start(reap->duty.loop, &reap->look);
+    }
     if (buried)
         ms_tasks_poke(reap->duty.tasks, "rebalance");
     ms_task_finish(reap->task, reap->err, reap->text);
@@ -317,21 +353,32 @@ static void reap_start(struct ms_task *task, void *arg)
     reap->err = MS_OK;
     reap->text[0] = '\0';
     reap->n_buried = 0;
+    reap->look_in_ms = INTERVAL_MS;
+    ev_timer_stop(reap->duty.loop, &reap->look);
     reap_set_state(reap, LOOKING);
     ms_view_refresh(reap->duty.view, false, on_view, reap);
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct ms_reap *reap = timer->data;
+
+    ms_tasks_poke(reap->duty.tasks, "reap");
 }
 
 struct ms_reap *ms_reap_new(const struct ms_duty *duty)
 {
     struct ms_reap *reap = ms_xcalloc(1, sizeof(*reap));
     struct ms_task_def def = {.name = "reap",
-                              .interval_ms = 1000,
+                              .interval_ms = INTERVAL_MS,
                               .deadline_ms = 60000,
                               .start = reap_start,
                               .stop = reap_stop,
                               .arg = reap};
 
     reap->duty = *duty;
+    ev_timer_init(&reap->look, on_look, 0, 0);
+    reap->look.data = reap;
     reap->gate = ms_gate_new(duty->loop, duty->redis, duty->term);
     ms_tasks_add(duty->tasks, &def);
     return reap;

@@ -319,8 +319,13 @@ static TEST(test_a_long_run_is_noted_as_running)
 
     world_init(&w);
     ms_tasks_start(w.tasks);
-    ms_tasks_step(w.tasks);
+    pass(&w, 499);
+    CHECK_INT(w.notes, ==, 0);
+    pass(&w, 1);
     CHECK(w.noted.running);
+    job_finish(&w.a, MS_OK, NULL);
+    pass(&w, 1200);
+    CHECK_INT(w.noted.run_count, ==, 2); /* and waits for the second to end */
     world_done(&w);
 }
 
