@@ -1,0 +1,377 @@
+#include "worker/station_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define POLL_S 5.0
+
+/* Spreads the polls of many pods over time. */
+static double jittered(double seconds)
+{
+    return seconds * (0.9 + 0.2 * (double)random() / (double)RAND_MAX);
+}
+
+/* ---- timers ---- */
+
+static void on_poll(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct ms_station *st = timer->data;
+
+    st->hungry = true;
+    timer->repeat = jittered(POLL_S);
+    ev_timer_again(loop, timer);
+    ms_station_step(st);
+}
+
+static void on_keep(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct ms_station *st = timer->data;
+
+    st->renew_all = true;
+    ms_station_renew(st);
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    ms_station_step(timer->data);
+}
+
+void ms_station_again(struct ms_station *st)
+{
+    if (ev_is_active(&st->again))
+        return;
+    ev_timer_set(&st->again, jittered(0.5), 0.);
+    ev_timer_start(st->env->loop, &st->again);
+}
+
+void ms_station_schedule_poll(struct ms_station *st,
+                              const struct ms_claim_answer *answer)
+{
+    double wait = jittered(POLL_S);
+
+    if (answer->next_due_ms > 0) {
+        double due =
+            (double)(answer->next_due_ms - answer->now_ms) / 1000. + 0.001;
+
+        if (due < 0.005)
+            due = 0.005;
+        if (due < wait)
+            wait = due;
+    }
+    st->poll.repeat = wait;
+    ev_timer_again(st->env->loop, &st->poll);
+}
+
+/* ---- life ---- */
+
+struct ms_station *ms_station_new(struct ms_station_env *env, const char *queue)
+{
+    struct ms_station *st = ms_xcalloc(1, sizeof(*st));
+    double third = (double)env->ttl_ms / 3000.;
+
+    st->env = env;
+    st->queue = ms_xstrdup(queue);
+    st->assigned = -1;
+    st->max_workers = 1;
+    ev_init(&st->poll, on_poll);
+    ev_init(&st->keep, on_keep);
+    ev_init(&st->again, on_again);
+    st->poll.data = st->keep.data = st->again.data = st;
+    st->keep.repeat = third;
+    ev_timer_again(env->loop, &st->keep);
+    st->poll.repeat = jittered(POLL_S);
+    ev_timer_again(env->loop, &st->poll);
+    return st;
+}
+
+void ms_station_free(struct ms_station *st)
+{
+    if (st == NULL)
+        return;
+    ev_timer_stop(st->env->loop, &st->poll);
+    ev_timer_stop(st->env->loop, &st->keep);
+    ev_timer_stop(st->env->loop, &st->again);
+    if (st->call != NULL)
+        ms_redis_cancel(st->call);
+    ms_station_forget_renew(st);
+    if (st->release != NULL)
+        ms_redis_cancel(st->release);
+    ms_joblist_clear(&st->claimed);
+    ms_joblist_clear(&st->running);
+    ms_joblist_clear(&st->ended);
+    ms_joblist_clear(&st->sent);
+    ms_joblist_clear(&st->back);
+    ms_joblist_clear(&st->leaving);
+    free(st->queue);
+    free(st);
+}
+
+const char *ms_station_queue(const struct ms_station *st)
+{
+    return st->queue;
+}
+
+struct ms_tenant ms_station_tenant(const struct ms_station *st)
+{
+    return (struct ms_tenant){st->env->fleet, st->queue, st->env->pod};
+}
+
+/* ---- how much it may claim ---- */
+
+/* A pod without an assignment takes an even part of the cap. */
+static int64_t share_of(const struct ms_station *st)
+{
+    int64_t pods = st->pods < 1 ? 1 : st->pods;
+
+    if (st->assigned >= 0)
+        return st->assigned;
+    return (st->max_workers + pods - 1) / pods;
+}
+
+int ms_station_room(const struct ms_station *st)
+{
+    int64_t room = share_of(st) - st->running.n - st->claimed.n;
+    int idle = ms_slots_idle(st->env->slots) - st->env->reserved;
+
+    if (room > idle)
+        room = idle;
+    return room < 0 ? 0 : (int)room;
+}
+
+int ms_station_want(const struct ms_station *st)
+{
+    int want;
+
+    if (st->env->draining || !ms_redis_is_up(st->env->redis))
+        return 0;
+    want = ms_station_room(st);
+    /* Ahead of the slots, only of what starts within milliseconds. */
+    if (share_of(st) > 0) {
+        int ahead = ms_slots_room_ahead(st->env->slots) - st->claimed.n;
+
+        want = ahead > want ? ahead : want;
+    }
+    return want > MS_CLAIM_MAX ? MS_CLAIM_MAX : want;
+}
+
+bool ms_station_is_waiting(const struct ms_station *st)
+{
+    return !st->hungry && st->call == NULL && ms_station_want(st) > 0;
+}
+
+void ms_station_set_share(struct ms_station *st, int64_t assigned, int64_t pods)
+{
+    int64_t before = share_of(st);
+
+    st->assigned = assigned;
+    st->pods = pods;
+    if (share_of(st) != before)
+        ms_log(MS_INFO, "station", "share", "queue=%s slots=%lld pods=%lld",
+               st->queue, (long long)share_of(st), (long long)pods);
+    if (share_of(st) > before)
+        ms_station_wake(st);
+}
+
+void ms_station_set_cap(struct ms_station *st, int64_t max_workers)
+{
+    st->max_workers = max_workers;
+}
+
+void ms_station_wake(struct ms_station *st)
+{
+    st->hungry = true;
+    st->empty_looks = 0;
+    ms_station_step(st);
+}
+
+void ms_station_step(struct ms_station *st)
+{
+    if (!st->env->draining)
+        ms_station_place(st);
+    if (!ms_redis_is_up(st->env->redis) || ev_is_active(&st->again))
+        return;
+    if (st->renew_all)
+        ms_station_renew(st);
+    ms_station_release(st);
+    ms_station_call(st);
+}
+
+void ms_station_reconnected(struct ms_station *st)
+{
+    ev_timer_stop(st->env->loop, &st->again);
+    st->renew_all = true;
+    st->hungry = true;
+    ms_station_step(st);
+}
+
+/* ---- jobs ---- */
+
+struct ms_held *ms_station_find(const struct ms_station *st, const char *id)
+{
+    const struct ms_joblist *const lists[] = {
+        &st->running, &st->claimed, &st->ended,
+        &st->sent,    &st->back,    &st->leaving,
+    };
+
+    for (size_t i = 0; i < MS_COUNT_OF(lists); i++) {
+        struct ms_held *held = ms_joblist_find(lists[i], id);
+
+        if (held != NULL)
+            return held;
+    }
+    return NULL;
+}
+
+void ms_station_place(struct ms_station *st)
+{
+    struct ms_held *held;
+
+    while ((held = st->claimed.first) != NULL &&
+           ms_slots_run(st->env->slots, held)) {
+        ms_joblist_remove(&st->claimed, held);
+        held->state = MS_HELD_RUNNING;
+        ms_joblist_push(&st->running, held);
+    }
+}
+
+void ms_station_lose(struct ms_station *st, struct ms_held *held)
+{
+    if (held->lost)
+        return;
+    held->lost = true;
+    ms_log(MS_WARN, "station", "lost", "queue=%s job=%s fence=%lld", st->queue,
+           held->id, (long long)held->fence);
+    if (held->state == MS_HELD_RUNNING) {
+        ms_slots_stop(st->env->slots, held, MS_STOP_LOST);
+        return;
+    }
+    if (held->state == MS_HELD_CLAIMED) {
+        ms_joblist_remove(&st->claimed, held);
+        ms_held_free(held);
+    }
+    /* ENDED: its finish will be refused and counted. */
+}
+
+void ms_station_on_checkpoint(struct ms_held *held,
+                              struct ms_checkpoint *checkpoint)
+{
+    if (held->has_pending) {
+        ms_checkpoint_merge(&held->pending, checkpoint);
+    } else {
+        held->pending = *checkpoint;
+        memset(checkpoint, 0, sizeof(*checkpoint));
+        held->has_pending = true;
+    }
+    if (!held->lost)
+        ms_station_renew(held->station);
+}
+
+static bool is_resumable_end(const struct ms_ending *ending)
+{
+    return ending->outcome == MS_RELEASED;
+}
+
+void ms_station_on_ended(struct ms_held *held, struct ms_ending *ending)
+{
+    struct ms_station *st = held->station;
+
+    ms_joblist_remove(&st->running, held);
+    held->ending = *ending;
+    memset(ending, 0, sizeof(*ending));
+    held->state = MS_HELD_ENDED;
+    if (held->lost && !st->env->draining)
+        ms_log(MS_INFO, "station", "lost_stopped", "queue=%s job=%s", st->queue,
+               held->id);
+    /* Also for a lost one: Redis refuses it and counts the stale write. */
+    if (is_resumable_end(&held->ending))
+        ms_joblist_push(&st->back, held);
+    else
+        ms_joblist_push(&st->ended, held);
+    if (st->at_cap)
+        st->hungry = true;
+}
+
+void ms_station_on_returned(struct ms_held *held)
+{
+    struct ms_station *st = held->station;
+
+    ms_joblist_remove(&st->running, held);
+    held->state = MS_HELD_CLAIMED;
+    if (held->lost) {
+        ms_held_free(held);
+        return;
+    }
+    if (st->env->draining)
+        ms_joblist_push(&st->back, held);
+    else
+        ms_joblist_push_front(&st->claimed, held); /* placed by the next step */
+}
+
+/* ---- stopping ---- */
+
+void ms_station_cancel(struct ms_station *st, const char *id)
+{
+    struct ms_held *held = ms_station_find(st, id);
+
+    if (held == NULL || held->state == MS_HELD_ENDED)
+        return;
+    if (held->state == MS_HELD_RUNNING) {
+        ms_slots_stop(st->env->slots, held, MS_STOP_CANCEL);
+        return;
+    }
+    if (ms_joblist_find(&st->claimed, id) == NULL)
+        return;
+    ms_joblist_remove(&st->claimed, held);
+    held->state = MS_HELD_ENDED;
+    held->ending.outcome = MS_CANCELLED;
+    ms_joblist_push(&st->ended, held);
+    ms_station_step(st);
+}
+
+static void hand_back_claimed(struct ms_station *st)
+{
+    struct ms_held *held;
+
+    while ((held = ms_joblist_pop(&st->claimed)) != NULL)
+        ms_joblist_push(&st->back, held);
+}
+
+void ms_station_drain(struct ms_station *st)
+{
+    hand_back_claimed(st);
+    for (struct ms_held *held = st->running.first, *next; held != NULL;
+         held = next) {
+        next = held->next;
+        ms_slots_stop(st->env->slots, held, MS_STOP_DRAIN);
+    }
+    ms_station_step(st);
+}
+
+void ms_station_give_up(struct ms_station *st)
+{
+    struct ms_held *held;
+
+    hand_back_claimed(st);
+    while ((held = ms_joblist_pop(&st->running)) != NULL) {
+        held->slot = NULL; /* slots is gone, and its children with it */
+        held->state = MS_HELD_ENDED;
+        held->ending.outcome = MS_RELEASED;
+        ms_joblist_push(&st->back, held);
+    }
+    ms_station_step(st);
+}
+
+bool ms_station_is_empty(const struct ms_station *st)
+{
+    return ms_station_held(st) == 0 && st->call == NULL && st->release == NULL;
+}
+
+int ms_station_held(const struct ms_station *st)
+{
+    return st->claimed.n + st->running.n + st->ended.n + st->sent.n +
+           st->back.n + st->leaving.n;
+}

@@ -1,0 +1,78 @@
+/*
+ * station_internal: the inside of a station, shared by its files: station.c
+ * (what it holds), call.c (claim and finish), keep.c (renew and release).
+ */
+#pragma once
+
+#include "worker/joblist.h"
+#include "worker/station.h"
+
+struct renew_walk;
+
+struct ms_station {
+    struct ms_station_env *env;
+    char *queue;
+    int64_t assigned, pods, max_workers;
+
+    struct ms_joblist claimed; /* no slot yet */
+    struct ms_joblist running;
+    struct ms_joblist ended;   /* outcome to be committed */
+    struct ms_joblist sent;    /* outcome in the call under way */
+    struct ms_joblist back;    /* to be released */
+    struct ms_joblist leaving; /* in the release under way */
+
+    bool hungry;
+    bool at_cap;     /* the last claim met the cap: a finish makes room */
+    int empty_looks; /* claims in a row that found nothing but said more */
+
+    struct ms_request *call; /* claim and finish */
+    int asked;               /* jobs that it asked for */
+    struct ms_request *renew;
+    struct renew_walk *walk; /* what it is about; freed with it */
+    struct ms_request *release;
+    bool renew_all;  /* the next renewal is of everything */
+    bool suspicious; /* a claim's answer was lost */
+
+    ev_timer poll;  /* fallback look, or the next due moment */
+    ev_timer keep;  /* a third of the TTL */
+    ev_timer again; /* after a failure that is not a lost connection */
+};
+
+struct ms_tenant ms_station_tenant(const struct ms_station *station);
+
+/* The move of a job as the scripts want it; `out_sums` and `out_rejects` have
+ * room for MS_SUMS_MAX and for what the checkpoint holds; the latter is new
+ * memory for free(). */
+struct ms_lease_move ms_station_move(const struct ms_checkpoint *checkpoint,
+                                     struct ms_lease_sum *out_sums,
+                                     struct ms_lease_reject **out_rejects);
+
+/* Something failed that a reconnect does not mend: step again in a while. */
+void ms_station_again(struct ms_station *station);
+
+/* Finds a job in any list but those that left; NULL: unknown. */
+struct ms_held *ms_station_find(const struct ms_station *station,
+                                const char *id);
+
+/* The lease of this job is somebody else's: nothing is written for it any
+ * more. */
+void ms_station_lose(struct ms_station *station, struct ms_held *held);
+
+/* Gives claimed jobs to slots, as far as there is room. */
+void ms_station_place(struct ms_station *station);
+
+/* Jobs of this queue that a claim may ask for now. */
+int ms_station_want(const struct ms_station *station);
+
+/* ---- call.c ---- */
+void ms_station_call(struct ms_station *station);
+/* When to look again, by Redis's clock, after a claim's answer. */
+void ms_station_schedule_poll(struct ms_station *station,
+                              const struct ms_claim_answer *answer);
+
+/* ---- keep.c ---- */
+void ms_station_renew(struct ms_station *station);
+/* What a renewal under way carries is to be sent again with the next call. */
+void ms_station_take_back(struct ms_held *held);
+void ms_station_forget_renew(struct ms_station *station);
+void ms_station_release(struct ms_station *station);
