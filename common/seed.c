@@ -1,0 +1,159 @@
+#include "common/seed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/admin.h"
+#include "common/enqueue.h"
+#include "common/fleet.h"
+#include "common/mem.h"
+
+struct ms_seed {
+    struct ms_seed_options options;
+    struct ms_request *request;
+    const char **queues;
+    size_t n_queues, at;
+};
+
+/* ---- the pairs of one queue ---- */
+
+struct pairs {
+    char *words[64];
+    size_t n;
+};
+
+static void add_pair(const char *field, const char *value, void *arg)
+{
+    struct pairs *pairs = arg;
+
+    ms_assert(pairs->n + 2 <= MS_COUNT_OF(pairs->words));
+    pairs->words[pairs->n++] = ms_xstrdup(field);
+    pairs->words[pairs->n++] = ms_xstrdup(value);
+}
+
+static const struct ms_queue_conf *find_conf(const struct ms_seed *seed,
+                                             const char *queue)
+{
+    const struct ms_conf *conf = seed->options.conf;
+
+    for (size_t i = 0; i < conf->n_queues; i++)
+        if (strcmp(conf->queues[i].name, queue) == 0)
+            return &conf->queues[i];
+    return NULL;
+}
+
+/* ---- flow ---- */
+
+static void seed_fail(struct ms_seed *seed, enum ms_err err,
+                      const struct ms_reply *reply, struct ms_error *error)
+{
+    if (err == MS_EDOWN || err == MS_ETIMEOUT)
+        return; /* the owner starts it again when the connection is back */
+    if (reply != NULL && reply->type == MS_REPLY_ERROR)
+        ms_error_set(error, err, "%s", ms_reply_str(reply, ""));
+    seed->options.done(err, error, seed->options.arg);
+}
+
+static void seed_next(struct ms_seed *seed);
+
+static void on_configured(enum ms_err err, const struct ms_reply *reply,
+                          void *arg)
+{
+    struct ms_seed *seed = arg;
+    const struct ms_reply *pairs = NULL;
+    struct ms_error error = {""};
+
+    seed->request = NULL;
+    if (err == MS_OK)
+        err = ms_configure_parse(reply, &pairs, &error);
+    if (err != MS_OK) {
+        seed_fail(seed, err, reply, &error);
+        return;
+    }
+    if (seed->options.cap != NULL)
+        seed->options.cap(seed->at,
+                          ms_reply_int(ms_reply_field(pairs, "max_workers"), 1),
+                          seed->options.arg);
+    seed->at++;
+    seed_next(seed);
+}
+
+static void seed_next(struct ms_seed *seed)
+{
+    const char *fleet = seed->options.conf->fleet;
+    const struct ms_queue_conf *conf;
+    struct ms_cmd cmd = MS_CMD_INIT;
+    struct pairs pairs = {.n = 0};
+
+    if (seed->at == seed->n_queues) {
+        seed->options.done(MS_OK, NULL, seed->options.arg);
+        return;
+    }
+    conf = find_conf(seed, seed->queues[seed->at]);
+    if (conf != NULL)
+        ms_queue_conf_each(conf, add_pair, &pairs);
+    ms_enqueue_register_build(&cmd, fleet, seed->queues[seed->at]);
+    ms_redis_send(seed->options.redis, &cmd, 0, NULL, NULL);
+    ms_configure_build(&cmd, fleet, seed->queues[seed->at], true,
+                       (const char *const *)pairs.words, pairs.n / 2);
+    for (size_t i = 0; i < pairs.n; i++)
+        free(pairs.words[i]);
+    seed->request =
+        ms_redis_send(seed->options.redis, &cmd, 0, on_configured, seed);
+}
+
+static void on_schema(enum ms_err err, const struct ms_reply *reply, void *arg)
+{
+    struct ms_seed *seed = arg;
+    struct ms_error error = {""};
+
+    seed->request = NULL;
+    if (err == MS_OK)
+        err = ms_schema_parse(reply, &error);
+    if (err == MS_OK)
+        seed_next(seed);
+    else
+        seed_fail(seed, err, reply, &error);
+}
+
+void ms_seed_start(struct ms_seed *seed)
+{
+    struct ms_cmd cmd = MS_CMD_INIT;
+
+    if (seed->request != NULL)
+        ms_redis_cancel(seed->request);
+    seed->at = 0;
+    ms_schema_build(&cmd, seed->options.conf->fleet);
+    seed->request =
+        ms_redis_send(seed->options.redis, &cmd, 0, on_schema, seed);
+}
+
+/* ---- life ---- */
+
+struct ms_seed *ms_seed_new(const struct ms_seed_options *options)
+{
+    struct ms_seed *seed = ms_xcalloc(1, sizeof(*seed));
+    const struct ms_conf *conf = options->conf;
+
+    seed->options = *options;
+    if (options->queues != NULL)
+        while (options->queues[seed->n_queues] != NULL)
+            seed->n_queues++;
+    else
+        seed->n_queues = conf->n_queues;
+    seed->queues = ms_xcalloc(seed->n_queues, sizeof(char *));
+    for (size_t i = 0; i < seed->n_queues; i++)
+        seed->queues[i] =
+            options->queues != NULL ? options->queues[i] : conf->queues[i].name;
+    return seed;
+}
+
+void ms_seed_free(struct ms_seed *seed)
+{
+    if (seed == NULL)
+        return;
+    if (seed->request != NULL)
+        ms_redis_cancel(seed->request);
+    free(seed->queues);
+    free(seed);
+}
