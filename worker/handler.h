@@ -21,6 +21,8 @@ typedef enum ms_outcome ms_handler_fn(struct ms_ctx *ctx);
 struct ms_handler {
     const char *kind; /* exact, or a prefix that ends in '*' */
     ms_handler_fn *run;
+    bool resumes; /* goes on from its cursor: a drain hands it back at once;
+                     others run on and may end within the grace */
 };
 
 /* The built-in handlers, `kind` NULL behind the last (handlers.c). */

@@ -298,7 +298,8 @@ static void tell_stop(struct ms_slot *slot, enum ms_stop reason)
     struct head *head = &slot->head;
 
     ms_message_put_stop(&slot->child.frames.out, slot->queue[0].number, reason);
-    if (head->stage == STAGE_NONE) {
+    /* A drain only asks; how long it waits is the worker's grace. */
+    if (head->stage == STAGE_NONE && reason != MS_STOP_DRAIN) {
         head->stage = STAGE_TOLD;
         head->stage_us = ms_clock_mono_us();
     }

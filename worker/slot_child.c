@@ -69,7 +69,8 @@ static void take_control(struct ms_slot_child *child, const char *body,
         leave_broken(child, error.text);
     if (child->ctx.job == NULL || message->number != child->ctx.number)
         return;
-    if (message->type == MS_MSG_STOP)
+    if (message->type == MS_MSG_STOP &&
+        (message->stop != MS_STOP_DRAIN || child->ctx.resumes))
         child->ctx.stop = message->stop;
     else if (message->type == MS_MSG_COMMITTED)
         forget_committed(&child->ctx, message->seq);
@@ -142,6 +143,7 @@ static enum ms_outcome run_handler(struct ms_ctx *ctx)
         ms_ctx_set_error(ctx, "payload: %s", error.text);
         return MS_DEAD;
     }
+    ctx->resumes = handler->resumes;
     outcome = handler->run(ctx);
     if (outcome < MS_DONE || outcome > MS_RELEASED) {
         ms_ctx_set_error(ctx, "the handler returned %d", (int)outcome);
@@ -178,6 +180,7 @@ static void ctx_start(struct ms_ctx *ctx, const struct ms_message *message)
     ctx->job = &message->job;
     ctx->seq = message->job.seq;
     ctx->stop = MS_STOP_NONE;
+    ctx->resumes = false;
     ctx->progress_at_ms = 0;
     ctx->ending.result = (struct ms_bytes){NULL, 0};
     ctx->ending.error[0] = '\0';

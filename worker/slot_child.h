@@ -39,6 +39,7 @@ struct ms_ctx {
     const struct ms_held *job;
     struct ms_val payload;
     enum ms_stop stop;
+    bool resumes; /* the handler that runs wants to hear of a drain */
     struct ms_ending ending; /* its result points into `result` */
     struct ms_buf result;
     struct ms_buf uncommitted; /* int64_t each: seqs of checkpoints */

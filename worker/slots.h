@@ -76,7 +76,8 @@ bool ms_slots_run(struct ms_slots *slots, struct ms_held *held);
  * its handler is told; when it has not ended 5 s later, its program and slot
  * get TERM, then KILL.  ended() comes in any case, with the outcome that the
  * handler gave (a handler that finished first stays done), CANCELLED or
- * RELEASED otherwise. */
+ * RELEASED otherwise.  A DRAIN is told only to handlers that resume, and kills
+ * nobody: how long the others may run on is the worker's grace. */
 void ms_slots_stop(struct ms_slots *slots, struct ms_held *held,
                    enum ms_stop reason);
 

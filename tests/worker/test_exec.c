@@ -450,9 +450,21 @@ static TEST(test_a_cancel_ends_the_program_and_its_children)
     check_stop(MS_STOP_CANCEL, MS_CANCELLED);
 }
 
-static TEST(test_a_drain_releases_the_job)
+/* A program cannot resume: it has the grace to end. */
+static TEST(test_a_drain_lets_the_program_end)
 {
-    check_stop(MS_STOP_DRAIN, MS_RELEASED);
+    struct pool *pool = pool_new(1, CONF);
+    struct job *job =
+        job_new("cmd.exec",
+                "{\"argv\":[\"sh\",\"-c\",\"sleep 0.3; echo ended\"]}");
+
+    CHECK(ms_slots_run(pool->slots, &job->held));
+    RUN_UNTIL(pool, has(job, 's'));
+    ms_slots_stop(pool->slots, &job->held, MS_STOP_DRAIN);
+    RUN_UNTIL(pool, has(job, 'e'));
+    CHECK_INT(job->ending.outcome, ==, MS_DONE);
+    job_free(job);
+    pool_free(pool);
 }
 
 /* A stopped (SIGSTOP) program hears TERM as well. */
@@ -566,7 +578,7 @@ int main(int argc, char **argv)
         RUN(test_a_program_that_ignores_term_is_killed),
         RUN(test_a_program_can_clean_up_at_term),
         RUN(test_a_cancel_ends_the_program_and_its_children),
-        RUN(test_a_drain_releases_the_job),
+        RUN(test_a_drain_lets_the_program_end),
         RUN(test_a_frozen_program_is_ended),
         RUN(test_what_a_program_leaves_behind_is_killed),
         RUN(test_a_slot_runs_one_program_after_the_other),

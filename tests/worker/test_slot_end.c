@@ -108,22 +108,23 @@ static enum ms_outcome handle_deaf(struct ms_ctx *ctx)
 }
 
 const struct ms_handler ms_handlers[] = {
-    {"noop.echo", ms_handle_noop_echo},
-    {"noop.sleep", ms_handle_noop_sleep},
-    {"cmd.exec", ms_handle_cmd_exec},
-    {"t.maybe", handle_maybe},
-    {"t.exit", handle_exit},
-    {"t.hang", handle_hang},
-    {"t.stubborn", handle_stubborn},
-    {"t.moving", handle_moving},
-    {"t.busy", handle_busy},
-    {"t.finished", handle_finished},
-    {"t.garbage", handle_garbage},
-    {"t.huge", handle_huge},
-    {"t.half", handle_half},
-    {"t.lie", handle_lie},
-    {"t.deaf", handle_deaf},
-    {NULL, NULL},
+    {"noop.echo", ms_handle_noop_echo, false},
+    {"noop.sleep", ms_handle_noop_sleep, false},
+    {"cmd.exec", ms_handle_cmd_exec, false},
+    {"t.resumes", ms_handle_noop_sleep, true},
+    {"t.maybe", handle_maybe, false},
+    {"t.exit", handle_exit, false},
+    {"t.hang", handle_hang, false},
+    {"t.stubborn", handle_stubborn, false},
+    {"t.moving", handle_moving, false},
+    {"t.busy", handle_busy, false},
+    {"t.finished", handle_finished, false},
+    {"t.garbage", handle_garbage, false},
+    {"t.huge", handle_huge, false},
+    {"t.half", handle_half, false},
+    {"t.lie", handle_lie, false},
+    {"t.deaf", handle_deaf, false},
+    {NULL, NULL, false},
 };
 
 /* ---- crashes ---- */
@@ -341,9 +342,9 @@ static TEST(test_a_lost_job_is_stopped)
     check_stop("noop.sleep", MS_STOP_LOST, MS_CANCELLED);
 }
 
-static TEST(test_a_drain_releases)
+static TEST(test_a_drain_releases_a_handler_that_resumes)
 {
-    check_stop("noop.sleep", MS_STOP_DRAIN, MS_RELEASED);
+    check_stop("t.resumes", MS_STOP_DRAIN, MS_RELEASED);
 }
 
 static TEST(test_a_handler_that_had_finished_stays_done)
@@ -356,9 +357,24 @@ static TEST(test_a_cancel_ends_a_handler_that_does_not_listen)
     check_stop("t.hang", MS_STOP_CANCEL, MS_CANCELLED);
 }
 
-static TEST(test_a_drain_releases_a_handler_that_does_not_listen)
+/* Only the end of the grace ends it, by taking its slot away. */
+static TEST(test_a_drain_lets_others_run_on)
 {
-    check_stop("t.stubborn", MS_STOP_DRAIN, MS_RELEASED);
+    struct pool *pool = pool_new(1, CONF);
+    struct job *job = job_new("noop.sleep", "{\"ms\":300}");
+
+    CHECK(ms_slots_run(pool->slots, &job->held));
+    RUN_UNTIL(pool, has(job, 's'));
+    ms_slots_stop(pool->slots, &job->held, MS_STOP_DRAIN);
+    RUN_UNTIL(pool, has(job, 'e'));
+    CHECK_INT(job->ending.outcome, ==, MS_DONE);
+    job_free(job);
+    pool_free(pool);
+}
+
+static TEST(test_a_cancel_ends_a_stubborn_handler)
+{
+    check_stop("t.stubborn", MS_STOP_CANCEL, MS_CANCELLED);
 }
 
 /* ---- starts that fail ---- */
@@ -591,10 +607,11 @@ int main(int argc, char **argv)
         RUN(test_a_moving_cursor_puts_off_the_time_out),
         RUN(test_a_cancel_ends_a_handler_that_listens),
         RUN(test_a_lost_job_is_stopped),
-        RUN(test_a_drain_releases),
+        RUN(test_a_drain_releases_a_handler_that_resumes),
         RUN(test_a_handler_that_had_finished_stays_done),
         RUN(test_a_cancel_ends_a_handler_that_does_not_listen),
-        RUN(test_a_drain_releases_a_handler_that_does_not_listen),
+        RUN(test_a_drain_lets_others_run_on),
+        RUN(test_a_cancel_ends_a_stubborn_handler),
         RUN(test_a_child_of_another_build_gets_no_job),
         RUN(test_a_child_that_dies_at_its_start_takes_no_job_with_it),
         RUN(test_a_child_without_its_configuration_takes_no_job_with_it),

@@ -79,15 +79,15 @@ static enum ms_outcome handle_fail(struct ms_ctx *ctx)
 }
 
 const struct ms_handler ms_handlers[] = {
-    {"noop.echo", ms_handle_noop_echo},
-    {"noop.sleep", ms_handle_noop_sleep},
-    {"t.vary", handle_vary},
-    {"t.steps", handle_steps},
-    {"t.flood", handle_flood},
-    {"t.inside", handle_inside},
-    {"t.fail", handle_fail},
-    {"t.*", ms_handle_noop_echo},
-    {NULL, NULL},
+    {"noop.echo", ms_handle_noop_echo, false},
+    {"noop.sleep", ms_handle_noop_sleep, false},
+    {"t.vary", handle_vary, false},
+    {"t.steps", handle_steps, false},
+    {"t.flood", handle_flood, false},
+    {"t.inside", handle_inside, false},
+    {"t.fail", handle_fail, false},
+    {"t.*", ms_handle_noop_echo, false},
+    {NULL, NULL, false},
 };
 
 /* ---- one job ---- */
