@@ -9,8 +9,8 @@
 #define DOCS 40000 /* some 9 MB: more than may run ahead */
 
 const struct ms_handler ms_handlers[] = {
-    {"dump.chunk", ms_handle_dump_chunk},
-    {NULL, NULL},
+    {"dump.chunk", ms_handle_dump_chunk, true},
+    {NULL, NULL, false},
 };
 
 static struct ms_test_redis *server;

@@ -460,6 +460,8 @@ static TEST(test_a_drain_lets_the_program_end)
 
     CHECK(ms_slots_run(pool->slots, &job->held));
     RUN_UNTIL(pool, has(job, 's'));
+    RUN_UNTIL(pool, proc_state(slot_pid(pool, 0)) == 'S');
+    usleep(50000); /* begun, not only given */
     ms_slots_stop(pool->slots, &job->held, MS_STOP_DRAIN);
     RUN_UNTIL(pool, has(job, 'e'));
     CHECK_INT(job->ending.outcome, ==, MS_DONE);

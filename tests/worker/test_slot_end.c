@@ -365,6 +365,8 @@ static TEST(test_a_drain_lets_others_run_on)
 
     CHECK(ms_slots_run(pool->slots, &job->held));
     RUN_UNTIL(pool, has(job, 's'));
+    RUN_UNTIL(pool, proc_state(slot_pid(pool, 0)) == 'S');
+    usleep(50000); /* begun, not only given */
     ms_slots_stop(pool->slots, &job->held, MS_STOP_DRAIN);
     RUN_UNTIL(pool, has(job, 'e'));
     CHECK_INT(job->ending.outcome, ==, MS_DONE);
