@@ -1,0 +1,171 @@
+#include "tests/support/core.h"
+
+#include <stdio.h>
+
+/* Parks `n` jobs of kind "x": the claiming pod runs "k" alone. */
+static void park(struct ms_core *core, size_t n)
+{
+    char id[32];
+
+    for (size_t i = 0; i < n; i++) {
+        snprintf(id, sizeof(id), "x%zu", i);
+        ENQUEUE(core, .id = id, .kind = "x");
+    }
+    core->kinds = ",k,";
+    while (ms_core_info(core).parked < (int64_t)n)
+        ms_core_claim(core, "p1", 10);
+    core->kinds = EVERYTHING;
+    ms_test_cmd(core->redis, "DEL %s", K("wake"));
+}
+
+/* As if it had been parked that long ago. */
+static void age(struct ms_core *core, const char *id, int64_t ms)
+{
+    ms_test_cmd(core->redis, "ZADD %s %lld %s", K("parked"),
+                (long long)ms_core_now(core) - ms, id);
+}
+
+static TEST(test_unpark_moves_what_somebody_can_run)
+{
+    struct ms_core *core = *state;
+
+    park(core, 2);
+    CHECK_INT(ms_core_unpark(core, ",k,x,"), ==, MS_OK);
+    CHECK_INT(core->tidy.n, ==, 2);
+    CHECK_INT(core->tidy.n_dead, ==, 0);
+    CHECK_INT(ms_core_info(core).parked, ==, 0);
+    CHECK_INT(ms_core_depth(core, "x"), ==, 2);
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 1);
+    CHECK_INT(ms_core_claim(core, "p1", 10), ==, 2);
+}
+
+static TEST(test_unpark_leaves_what_nobody_can_run)
+{
+    struct ms_core *core = *state;
+
+    park(core, 2);
+    CHECK_INT(ms_core_unpark(core, ",k,xylo.*,"), ==, MS_OK);
+    CHECK_INT(core->tidy.n, ==, 0);
+    CHECK_INT(ms_core_info(core).parked, ==, 2);
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 0);
+}
+
+static TEST(test_unpark_of_nothing_is_nothing)
+{
+    struct ms_core *core = *state;
+
+    CHECK_INT(ms_core_unpark(core, EVERYTHING), ==, MS_OK);
+    CHECK_INT(core->tidy.n, ==, 0);
+}
+
+static TEST(test_unpark_goes_in_steps)
+{
+    struct ms_core *core = *state;
+
+    park(core, 130);
+    ms_core_unpark(core, EVERYTHING);
+    CHECK_INT(core->tidy.n, ==, 100);
+    CHECK(core->tidy.more);
+    ms_core_unpark(core, EVERYTHING);
+    CHECK_INT(core->tidy.n, ==, 30);
+    CHECK(!core->tidy.more);
+}
+
+static TEST(test_without_a_handler_for_ten_minutes_a_job_is_dead)
+{
+    struct ms_core *core = *state;
+
+    park(core, 2);
+    age(core, "x0", 600001);
+    age(core, "x1", 590000);
+    CHECK_INT(ms_core_unpark(core, ",k,"), ==, MS_OK);
+    CHECK_INT(core->tidy.n_dead, ==, 1);
+    CHECK_STR(ms_core_state(core, "x0"), "dead");
+    CHECK_CONTAINS(ms_core_field(core, "x0", "error"), "no handler");
+    CHECK_STR(ms_core_state(core, "x1"), "ready");
+    CHECK_INT(ms_core_info(core).parked, ==, 1);
+}
+
+/* A pod that runs it has come just in time. */
+static TEST(test_an_old_parked_job_with_a_handler_runs)
+{
+    struct ms_core *core = *state;
+
+    park(core, 1);
+    age(core, "x0", 9000000);
+    ms_core_unpark(core, ",x,");
+    CHECK_STR(ms_core_state(core, "x0"), "ready");
+    CHECK_INT(ms_core_claim(core, "p1", 1), ==, 1);
+}
+
+static TEST(test_a_parked_id_without_a_record_goes)
+{
+    struct ms_core *core = *state;
+
+    park(core, 1);
+    ms_test_cmd(core->redis, "DEL %s", K("job:x0"));
+    CHECK_INT(ms_core_claim(core, "p1", 10), ==, 0);
+    CHECK_INT(ms_core_info(core).parked, ==, 0);
+    CHECK_INT(ms_core_depth(core, "-"), ==, 0);
+}
+
+/* Its other place is gone already; it must not come back at every claim. */
+static TEST(test_a_half_parked_id_goes)
+{
+    struct ms_core *core = *state;
+
+    park(core, 1);
+    ENQUEUE(core, .id = "r", .kind = "x");
+    ms_test_cmd(core->redis, "ZADD %s 1 r 1 lost", K("parked:x"));
+    CHECK_INT(ms_core_claim(core, "p1", 10), ==, 2);
+    CHECK_INT(ms_test_num(core->redis, "EXISTS %s %s", K("parked:x"),
+                          K("parked_kinds")),
+              ==, 0);
+    ms_test_cmd(core->redis, "DEL %s", K("depth")); /* r was ready already */
+}
+
+static TEST(test_parked_jobs_can_be_deleted_and_bulk_cancelled)
+{
+    struct ms_core *core = *state;
+
+    park(core, 5);
+    CHECK_INT(ms_core_delete(core, "x0"), ==, MS_OK);
+    CHECK_INT(ms_core_info(core).parked, ==, 4);
+    CHECK_INT(ms_core_bulk(core, "cancel", "parked", "y"), ==, 0);
+    CHECK_INT(ms_core_bulk(core, "cancel", "parked", "x"), ==, 4);
+    CHECK_STR(ms_core_state(core, "x4"), "dead");
+    CHECK_INT(ms_core_info(core).parked, ==, 0);
+}
+
+static TEST(test_parked_chunks_keep_their_place_in_the_tally)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "p", .parent = true);
+    ms_core_spawn(core, "p", 0, 1);
+    core->kinds = ",k,";
+    ms_core_claim(core, "p1", 10);
+    CHECK_INT(ms_core_info(core).parked, ==, 1);
+    CHECK_INT(ms_core_tally(core, "p").ready, ==, 1);
+    age(core, "p.0", 700000);
+    ms_core_unpark(core, ",k,");
+    CHECK_INT(ms_core_tally(core, "p").dead, ==, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CORE(test_unpark_moves_what_somebody_can_run),
+        CORE(test_unpark_leaves_what_nobody_can_run),
+        CORE(test_unpark_of_nothing_is_nothing),
+        CORE(test_unpark_goes_in_steps),
+        CORE(test_without_a_handler_for_ten_minutes_a_job_is_dead),
+        CORE(test_an_old_parked_job_with_a_handler_runs),
+        CORE(test_a_parked_id_without_a_record_goes),
+        CORE(test_a_half_parked_id_goes),
+        CORE(test_parked_jobs_can_be_deleted_and_bulk_cancelled),
+        CORE(test_parked_chunks_keep_their_place_in_the_tally),
+    };
+
+    return RUN_CORE(tests);
+}
