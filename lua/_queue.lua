@@ -30,7 +30,8 @@ local function wake_one()
 end
 
 -- Rare, telling events only; the frequent ones are not this stream's.
-local function event(now, kind_of_event, id, kind, detail)
+local function event(now, type_of_event, id, kind, detail, actor)
     call("XADD", events, "MAXLEN", "~", "10000", "*", "at_ms", now, "type",
-         kind_of_event, "id", id, "kind", kind or "", "detail", detail or "")
+         type_of_event, "id", id, "kind", kind or "", "detail", detail or "",
+         "actor", actor or "")
 end

@@ -37,6 +37,6 @@ elseif not unpark(rec.id, rec.kind) then
 end
 call("HINCRBY", stats, "cancelled", 1)
 end_dead(rec, now, "cancelled by user", "ready")
-event(now, "cancelled", rec.id, rec.kind, ARGV[1])
+event(now, "cancelled", rec.id, rec.kind, "", ARGV[1])
 tally_flush()
 return {"cancelled"}
