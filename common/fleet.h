@@ -45,6 +45,10 @@ void ms_resign_build(struct ms_cmd *cmd, const char *fleet, const char *id);
 
 #define MS_POD_INBOX_MAX 64 /* as lua/inbox.lua has it */
 
+/* Every connection of a pod is named by this and the pod's id (more may
+ * follow): the leader sees in CLIENT LIST when a pod has died. */
+#define MS_POD_CLIENT_PREFIX "muster-pod-"
+
 /* `fields` are pairs of the pod's hash: label host pid version queues
  * concurrency slots busy draining started_ms http kinds. */
 struct ms_beat {

@@ -25,6 +25,7 @@ struct waiter {
 struct ms_view {
     struct ms_gate *gate;
     const char *fleet;
+    const struct ms_presence *presence; /* NULL: none */
     int64_t gone_after_ms, now_ms;
 
     enum state state;
@@ -377,6 +378,13 @@ static void on_queues(enum ms_err err, const struct ms_reply *reply, void *arg)
     round_step(view);
 }
 
+static bool is_live(const struct ms_view *view, const struct ms_view_pod *pod)
+{
+    return pod->heartbeat_ms + view->gone_after_ms > view->now_ms &&
+           (view->presence == NULL ||
+            !ms_presence_is_gone(view->presence, pod->id));
+}
+
 /* ZRANGE WITHSCORES: id, score, id, score. */
 static void take_pods(struct ms_view *view, const struct ms_reply *reply)
 {
@@ -397,8 +405,7 @@ static void take_pods(struct ms_view *view, const struct ms_reply *reply)
     view->pods = pods;
     view->n_pods = n;
     for (size_t i = 0; i < n; i++)
-        pods[i]->live =
-            pods[i]->heartbeat_ms + view->gone_after_ms > view->now_ms;
+        pods[i]->live = is_live(view, pods[i]);
 }
 
 static void on_pods(enum ms_err err, const struct ms_reply *reply, void *arg)
@@ -457,6 +464,12 @@ struct ms_view *ms_view_new(struct ev_loop *loop, struct ms_redis *redis,
     view->fleet = fleet;
     view->gone_after_ms = gone_after_ms;
     return view;
+}
+
+void ms_view_set_presence(struct ms_view *view,
+                          const struct ms_presence *presence)
+{
+    view->presence = presence;
 }
 
 void ms_view_reset(struct ms_view *view)

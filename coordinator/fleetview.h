@@ -20,6 +20,7 @@
 
 #include "common/redis.h"
 #include "coordinator/leader.h"
+#include "coordinator/presence.h"
 
 struct ms_view;
 
@@ -52,6 +53,10 @@ struct ms_view *ms_view_new(struct ev_loop *loop, struct ms_redis *redis,
                             const char *fleet, const struct ms_term *term,
                             int64_t gone_after_ms);
 void ms_view_free(struct ms_view *view); /* takes NULL */
+
+/* Pods that it says are gone are not live; NULL: the beats alone decide. */
+void ms_view_set_presence(struct ms_view *view,
+                          const struct ms_presence *presence);
 
 /* Forgets everything, and who waits: a term has ended. */
 void ms_view_reset(struct ms_view *view);

@@ -442,7 +442,8 @@ enum ms_err ms_worker_new(struct ev_loop *loop, const struct ms_conf *conf,
     ev_init(&w->grace, on_grace);
     w->grace.data = w;
     ms_ulid_new(w->id);
-    snprintf(w->client_name, sizeof(w->client_name), "muster-pod-%s", w->id);
+    snprintf(w->client_name, sizeof(w->client_name), "%s%s",
+             MS_POD_CLIENT_PREFIX, w->id);
     err = make_connections(w, error);
     if (err != MS_OK)
         goto out;
