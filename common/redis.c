@@ -531,7 +531,10 @@ enum ms_err ms_redis_new(struct ev_loop *loop,
     redis->command_timeout_ms =
         options->command_timeout_ms > 0 ? options->command_timeout_ms : 5000;
     redis->backoff =
-        (struct ms_backoff)MS_BACKOFF_INIT(RETRY_BASE_MS, RETRY_MAX_MS,
+        (struct ms_backoff)MS_BACKOFF_INIT(RETRY_BASE_MS,
+                                           options->retry_max_ms > 0
+                                               ? options->retry_max_ms
+                                               : RETRY_MAX_MS,
                                            .seed = options->seed);
     redis->told = -1;
     redis->fd = -1;

@@ -38,7 +38,9 @@ struct ms_redis_options {
     const char *client_name; /* for CLIENT SETNAME; NULL: none */
     int connect_timeout_ms;  /* 0: 2000 */
     int command_timeout_ms;  /* default deadline of a request; 0: 5000 */
-    uint64_t seed;           /* of the jitter; 0: random */
+    int retry_max_ms; /* between tries to connect; 0: 5000.  Who holds leases
+                         must be back well within their TTL */
+    uint64_t seed;    /* of the jitter; 0: random */
 };
 
 /* `reply` is never NULL (a NIL one with MS_EDOWN and MS_ETIMEOUT), and the
@@ -64,7 +66,8 @@ enum ms_err ms_redis_new(struct ev_loop *loop,
  * the connection at once. */
 void ms_redis_free(struct ms_redis *redis);
 
-/* Connects, and connects again for ever, 50 ms to 5 s apart with jitter. */
+/* Connects, and connects again for ever, 50 ms to retry_max_ms apart with
+ * jitter. */
 void ms_redis_start(struct ms_redis *redis);
 
 /* One observer; set before the start. */

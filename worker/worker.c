@@ -405,6 +405,15 @@ static void make_parts(struct ms_worker *w, const char *conf_path)
         w->stations[i] = ms_station_new(&w->env, w->conf->worker_queues[i]);
 }
 
+/* Back within a quarter of the TTL: after an outage others wait one TTL before
+ * they take what was not renewed. */
+static int retry_max_ms(const struct ms_conf *conf)
+{
+    int64_t quarter = conf->worker_claim_ttl_ms / 4;
+
+    return (int)(quarter < 5000 ? quarter : 5000);
+}
+
 static enum ms_err make_connections(struct ms_worker *w, struct ms_error *error)
 {
     const struct ms_redis_options redis = {
@@ -412,6 +421,7 @@ static enum ms_err make_connections(struct ms_worker *w, struct ms_error *error)
         .client_name = w->client_name,
         .connect_timeout_ms = (int)w->conf->redis_connect_timeout_ms,
         .command_timeout_ms = (int)w->conf->redis_command_timeout_ms,
+        .retry_max_ms = retry_max_ms(w->conf),
     };
     struct ms_wake_options wake = {
         .redis = &redis,

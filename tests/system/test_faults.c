@@ -263,12 +263,14 @@ static TEST(test_a_full_redis_refuses_enqueues_and_lets_jobs_finish)
 static TEST(test_term_hands_back_what_does_not_end_in_the_grace)
 {
     struct ms_proc *worker;
+    pid_t pids[64];
 
     begin(NULL, CONF);
     worker = ms_test_worker(fleet);
-    enqueue("J1", "noop.sleep", "{\"ms\":60000}");
-    enqueue("J2", "noop.sleep", "{\"ms\":1000}");
-    WAIT_FOR(20000, is_state("J1", "running") && is_state("J2", "running"));
+    enqueue("J1", "cmd.exec", "{\"argv\":[\"sleep\",\"60\"]}");
+    enqueue("J2", "cmd.exec", "{\"argv\":[\"sleep\",\"1\"]}");
+    /* Both have begun: two slots, and a program in each. */
+    WAIT_FOR(20000, descendants(ms_proc_pid(worker), pids, 64) >= 4);
     ms_proc_signal(worker, SIGTERM);
     CHECK_INT(ms_proc_wait(worker, 20000), ==, 0);
     CHECK(is_state("J2", "done"));
