@@ -11,9 +11,10 @@
 #include "coordinator/import.h"
 #include "coordinator/planner.h"
 
-#define ROUNDS_MAX 64   /* steps a look, so that no run has the loop alone */
-#define CUTS       1024 /* line ends to ask a planner for */
-#define TRIES_MAX  5    /* of a planner that dies or hangs */
+#define PACE_MIN_MS 20   /* between two looks, where chunks end fast */
+#define ROUNDS_MAX  64   /* steps a look, so that no run has the loop alone */
+#define CUTS        1024 /* line ends to ask a planner for */
+#define TRIES_MAX   5    /* of a planner that dies or hangs */
 
 enum state { IDLE, READING, PLANNING, LOADING, ACTING, ASKING };
 
@@ -27,6 +28,7 @@ struct ms_import_run {
     ms_import_run_fn *fn;
     void *arg;
     int64_t max_workers, again_ms;
+    int64_t pace_ms; /* between looks now, again_ms at most */
     ev_timer again;
     enum state state;
     int rounds; /* steps since the look began */
@@ -103,8 +105,8 @@ static void look_end(struct ms_import_run *run, enum ms_err err,
         ms_log(MS_WARN, "import", "step_failed", "queue=%s id=%s err=%s why=%s",
                run->queue, run->id, ms_err_name(err),
                ms_log_quote(text, quoted, sizeof(quoted)));
-    if (err == MS_OK && run->again_ms > 0) {
-        ev_timer_set(&run->again, (double)run->again_ms / 1000, 0);
+    if (err == MS_OK && run->pace_ms > 0) {
+        ev_timer_set(&run->again, (double)run->pace_ms / 1000, 0);
         ev_timer_start(run->duty.loop, &run->again);
     }
     run->fn(run, err, text, run->arg); /* may free the run */
@@ -742,6 +744,24 @@ static void facts_fill(struct ms_import_run *run)
     facts->told = run->told;
 }
 
+/* Small chunks may be gone before the next look: then look sooner, so that
+ * the window is never empty while there is something to plan. */
+static void pace_adapt(struct ms_import_run *run)
+{
+    const struct ms_tally *tally = &run->facts.tally;
+    int64_t window = ms_import_window(run->max_workers);
+    int64_t left = tally->ready + tally->running;
+
+    if (!run->has_plan || run->plan.complete || left > window / 4 * 3)
+        run->pace_ms *= 2;
+    else if (left < window / 4)
+        run->pace_ms /= 2;
+    if (run->pace_ms < PACE_MIN_MS)
+        run->pace_ms = PACE_MIN_MS;
+    if (run->pace_ms > run->again_ms)
+        run->pace_ms = run->again_ms;
+}
+
 static void on_all_read(struct ms_import_run *run)
 {
     struct ms_error error = {""};
@@ -754,6 +774,8 @@ static void on_all_read(struct ms_import_run *run)
         bury_start(run, error.text);
     } else {
         facts_fill(run);
+        if (run->rounds == 0)
+            pace_adapt(run);
         ms_import_decide(&run->facts, &run->decision);
         act(run);
     }
@@ -894,6 +916,8 @@ void ms_import_run_look(struct ms_import_run *run, int64_t max_workers,
 {
     run->max_workers = max_workers;
     run->again_ms = again_ms;
+    if (run->pace_ms == 0)
+        run->pace_ms = again_ms;
     if (run->state != IDLE)
         return;
     ev_timer_stop(run->duty.loop, &run->again);
