@@ -27,6 +27,7 @@ struct ms_leader {
     struct ms_request *request; /* of a lead or a resign, under way */
     int64_t asked_ms;           /* when it was sent */
     bool failing;               /* the last one failed: it was told once */
+    bool stands_by;             /* another leads: it was told once */
     ev_timer ask;               /* time to ask again */
     ev_timer trust;             /* the end of what we were promised */
     void (*resigned)(void *arg);
@@ -78,6 +79,7 @@ static void term_begin(struct ms_leader *leader, int64_t epoch)
 {
     leader->term.leads = true;
     leader->term.epoch = epoch;
+    leader->stands_by = false;
     ms_log(MS_INFO, "leader", "term_began", "epoch=%lld id=%s",
            (long long)epoch, leader->id);
     leader->on_change(true, epoch, leader->arg);
@@ -117,6 +119,9 @@ static void on_not_ours(struct ms_leader *leader, int64_t left_ms)
 
     if (left_ms < 0)
         left_ms = 0;
+    if (!leader->stands_by)
+        ms_log(MS_INFO, "leader", "stands_by", "id=%s", leader->id);
+    leader->stands_by = true;
     leader_set_state(leader, STANDBY);
     arm(leader, &leader->ask,
         left_ms < poll_ms ? left_ms + jitter(poll_ms / 4)

@@ -57,8 +57,9 @@ struct ms_proc *ms_test_coordinator(struct ms_test_fleet *fleet)
 {
     struct ms_proc *proc = start(fleet, "muster-coordinator");
 
-    WAIT_FOR(20000, strstr(ms_proc_stderr(proc), "event=leads") != NULL ||
-                        strstr(ms_proc_stderr(proc), "event=standby") != NULL);
+    WAIT_FOR(20000,
+             strstr(ms_proc_stderr(proc), "event=term_began") != NULL ||
+                 strstr(ms_proc_stderr(proc), "event=stands_by") != NULL);
     return proc;
 }
 
