@@ -11,16 +11,15 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/build.h"
+#include "worker/head.h"
 #include "worker/message.h"
 #include "worker/spawn.h"
 
 #define START_US      (30 * 1000000LL) /* for a child to say READY */
 #define STOP_GRACE_US (5 * 1000000LL)
-/* A program gets its own KILL after 5 s; its slot then still has to say so. */
-#define PROGRAM_GRACE_US 1000000LL
-#define COOL_MIN_US      100000LL
-#define COOL_MAX_US      5000000LL
-#define NEVER            INT64_MAX
+#define COOL_MIN_US   100000LL
+#define COOL_MAX_US   5000000LL
+#define NEVER         MS_HEAD_NEVER
 
 /* Payloads above go alone: nothing is queued behind so much. */
 #define BACKLOG_MAX (1024 * 1024)
@@ -28,26 +27,12 @@
 #define UNCOMMITTED_MAX (4 * 1024 * 1024)
 
 enum slot_state { SLOT_EMPTY, SLOT_STARTING, SLOT_UP, SLOT_COOLING };
-enum stop_stage { STAGE_NONE, STAGE_TOLD, STAGE_TERM, STAGE_KILL };
 
 struct place {
     struct ms_held *held;
     struct ms_pace_kind *kind;
     uint64_t number;
     enum ms_stop stop; /* wanted before we knew that it is the head */
-};
-
-/* What is known of the running job; starts anew with each. */
-struct head {
-    bool told;    /* started() was called */
-    bool is_long; /* nothing is queued behind it */
-    bool timed_out;
-    enum ms_stop stop;
-    enum stop_stage stage;
-    int64_t stage_us; /* when the stage began */
-    int64_t moved_us; /* when it began, or its cursor moved */
-    int64_t seq;
-    size_t uncommitted; /* bytes of its checkpoints */
 };
 
 struct ms_slot {
@@ -64,7 +49,7 @@ struct ms_slot {
     int n;
     uint64_t last_number;
     const struct ms_pace_kind *last_kind;
-    struct head head;
+    struct ms_head head;
     int64_t since_us; /* of STARTING, or the end of COOLING */
     int failures;     /* starts in a row that came to nothing */
     char killed[300]; /* why we killed it; "": we did not */
@@ -189,35 +174,30 @@ static enum ms_err start_child(struct ms_slot *slot, struct ms_error *error)
 
 /* ---- the timer: one for all that has a time ---- */
 
-static int64_t head_due_us(const struct ms_slot *slot)
+static struct ms_head_slot around_head(const struct ms_slot *slot)
 {
-    const struct head *head = &slot->head;
-    const struct ms_held *held = slot->queue[0].held;
-    int64_t grace_us = slot->pool->options.stop_grace_ms * 1000;
-    int64_t due_us = NEVER;
+    int64_t grace_ms = slot->pool->options.stop_grace_ms;
 
-    if (head->stage != STAGE_NONE) {
-        if (grace_us == 0)
-            grace_us = STOP_GRACE_US;
-        if (head->stage == STAGE_TOLD &&
-            ms_lane_program(&slot->child.lane) != 0)
-            grace_us += PROGRAM_GRACE_US;
-        return head->stage == STAGE_KILL ? NEVER : head->stage_us + grace_us;
-    }
-    if (held->timeout_ms > 0 && ev_is_active(&slot->readable))
-        due_us = head->moved_us + held->timeout_ms * 1000;
-    if (slot->n > 1 && held->started_us + MS_PACE_LONG_US < due_us)
-        due_us = held->started_us + MS_PACE_LONG_US;
-    return due_us;
+    return (struct ms_head_slot){.others_wait = slot->n > 1,
+                                 .is_paused = !ev_is_active(&slot->readable),
+                                 .has_program =
+                                     ms_lane_program(&slot->child.lane) != 0,
+                                 .grace_us = grace_ms > 0 ? grace_ms * 1000
+                                                          : STOP_GRACE_US};
 }
 
 static int64_t slot_due_us(const struct ms_slot *slot)
 {
+    struct ms_head_slot around;
+
     if (slot->state == SLOT_STARTING)
         return slot->killed[0] == '\0' ? slot->since_us + START_US : NEVER;
     if (slot->state == SLOT_COOLING)
         return slot->since_us;
-    return slot->n > 0 && slot->head.told ? head_due_us(slot) : NEVER;
+    if (slot->n == 0)
+        return NEVER;
+    around = around_head(slot);
+    return ms_head_due_us(&slot->head, &around);
 }
 
 /* A timer that is set for earlier is left alone: jobs of microseconds come and
@@ -259,7 +239,7 @@ static struct ms_held *queue_take(struct ms_slot *slot, int i)
     memmove(&slot->queue[i], &slot->queue[i + 1],
             (size_t)(slot->n - i) * sizeof(slot->queue[0]));
     if (i == 0)
-        slot->head = (struct head){.stop = MS_STOP_NONE};
+        slot->head = (struct ms_head){.stop = MS_STOP_NONE};
     held->slot = NULL;
     return held;
 }
@@ -295,14 +275,10 @@ static bool is_head(const struct ms_slot *slot, uint64_t number)
 
 static void tell_stop(struct ms_slot *slot, enum ms_stop reason)
 {
-    struct head *head = &slot->head;
-
     ms_message_put_stop(&slot->child.frames.out, slot->queue[0].number, reason);
     /* A drain only asks; how long it waits is the worker's grace. */
-    if (head->stage == STAGE_NONE && reason != MS_STOP_DRAIN) {
-        head->stage = STAGE_TOLD;
-        head->stage_us = ms_clock_mono_us();
-    }
+    if (reason != MS_STOP_DRAIN)
+        ms_head_tell(&slot->head, ms_clock_mono_us());
     /* A flood is read on: the answer is at its end. */
     if (slot->killed[0] == '\0')
         ev_io_start(slot->pool->loop, &slot->readable);
@@ -321,9 +297,8 @@ static void tell_started(struct ms_slot *slot, int64_t started_us)
 {
     struct ms_held *held = slot->queue[0].held;
 
-    slot->head.told = true;
-    slot->head.moved_us = held->started_us = started_us;
-    slot->head.seq = held->seq;
+    held->started_us = started_us;
+    ms_head_begin(&slot->head, held, started_us);
     slot->pool->settle = true;
     if (slot->queue[0].stop != MS_STOP_NONE)
         stop_head(slot, slot->queue[0].stop);
@@ -333,10 +308,10 @@ static void tell_started(struct ms_slot *slot, int64_t started_us)
 /* What the handler says stands, unless we stopped it for its time. */
 static void end_head(struct ms_slot *slot, struct ms_ending *ending)
 {
-    struct head head = slot->head;
+    bool timed_out = slot->head.timed_out;
     struct ms_held *held = queue_take(slot, 0);
 
-    if (head.timed_out && ending->outcome != MS_DONE) {
+    if (timed_out && ending->outcome != MS_DONE) {
         free(ending->result.data);
         *ending = (struct ms_ending){.outcome = MS_FAILED};
         snprintf(ending->error, sizeof(ending->error),
@@ -367,17 +342,14 @@ static void take_ready(struct ms_slot *slot, const struct ms_message *message)
 static void take_checkpoint(struct ms_slot *slot, struct ms_message *message)
 {
     struct ms_checkpoint *checkpoint = &message->checkpoint;
-    struct head *head = &slot->head;
+    struct ms_head *head = &slot->head;
 
-    if (!head->told)
+    if (!head->has_begun)
         tell_started(slot, ms_clock_mono_us());
-    if (checkpoint->seq > head->seq) {
-        head->seq = checkpoint->seq;
-        head->moved_us = ms_clock_mono_us();
-    }
+    ms_head_move(head, checkpoint->seq, ms_clock_mono_us());
     head->uncommitted += checkpoint->cursor.len +
                          checkpoint->n_rejects * sizeof(*checkpoint->rejects);
-    if (head->uncommitted > UNCOMMITTED_MAX && head->stage == STAGE_NONE)
+    if (head->uncommitted > UNCOMMITTED_MAX && head->stage == MS_HEAD_NONE)
         ev_io_stop(slot->pool->loop, &slot->readable);
     slot->pool->settle = true;
     slot->pool->options.events->checkpoint(slot->queue[0].held, checkpoint,
@@ -386,11 +358,11 @@ static void take_checkpoint(struct ms_slot *slot, struct ms_message *message)
 
 static void take_end(struct ms_slot *slot, struct ms_message *message)
 {
-    if (!slot->head.told)
+    if (!slot->head.has_begun)
         tell_started(slot, ms_clock_mono_us() - message->end.run_us);
     ms_pace_ran(slot->queue[0].kind, message->end.run_us);
     end_head(slot, &message->end.ending);
-    if (slot->n > 0 && !slot->head.told)
+    if (slot->n > 0 && !slot->head.has_begun)
         tell_started(slot, ms_clock_mono_us()); /* the child moved on */
 }
 
@@ -488,14 +460,16 @@ static void end_with_child(struct ms_slot *slot, const char *why)
 {
     struct ms_ending ending = {.outcome = MS_FAILED};
 
-    if (slot->head.stop != MS_STOP_NONE && !slot->head.timed_out) {
+    bool we_killed_it = slot->head.stage != MS_HEAD_NONE;
+
+    if (we_killed_it && !slot->head.timed_out) {
         ending.outcome = ms_stop_outcome(slot->head.stop);
         snprintf(ending.error, sizeof(ending.error), "stopped");
     } else {
         ending.crashed = !slot->head.timed_out;
         snprintf(ending.error, sizeof(ending.error), "%s", why);
     }
-    if (!slot->head.told)
+    if (!slot->head.has_begun)
         tell_started(slot, ms_clock_mono_us());
     end_head(slot, &ending);
 }
@@ -537,21 +511,23 @@ static void on_exit_of_child(struct ev_loop *loop, ev_child *w, int revents)
 
 static void on_head_due(struct ms_slot *slot)
 {
-    struct head *head = &slot->head;
+    struct ms_head_slot around = around_head(slot);
 
-    if (head->stage == STAGE_TOLD) {
-        ms_spawn_kill(&slot->child, SIGTERM);
-        head->stage = STAGE_TERM;
-        head->stage_us = ms_clock_mono_us();
-    } else if (head->stage == STAGE_TERM) {
-        ms_spawn_kill(&slot->child, SIGKILL);
-        head->stage = STAGE_KILL;
-    } else if (slot->n > 1) {
-        head->is_long = true; /* those behind it are better off elsewhere */
+    switch (ms_head_next(&slot->head, &around, ms_clock_mono_us())) {
+    case MS_HEAD_WAIT:
+        break;
+    case MS_HEAD_STEP_ASIDE:
         revoke_behind(slot);
-    } else {
-        head->timed_out = true;
+        break;
+    case MS_HEAD_TIME_OUT:
         tell_stop(slot, MS_STOP_CANCEL);
+        break;
+    case MS_HEAD_SEND_TERM:
+        ms_spawn_kill(&slot->child, SIGTERM);
+        break;
+    case MS_HEAD_SEND_KILL:
+        ms_spawn_kill(&slot->child, SIGKILL);
+        break;
     }
 }
 
@@ -584,7 +560,7 @@ void ms_slot_stop_job(struct ms_slot *slot, struct ms_held *held,
         ms_slot_return_later(slot->pool, queue_take(slot, i));
         return;
     }
-    if (i == 0 && slot->head.told)
+    if (i == 0 && slot->head.has_begun)
         stop_head(slot, reason);
     else /* begun, and what the child said of that is still to be read */
         slot->queue[i].stop = reason;
@@ -620,7 +596,7 @@ int ms_slot_room(const struct ms_slot *slot, const struct ms_pace_kind *kind)
     uint64_t next = slot->last_number + 1;
 
     if (slot->state != SLOT_UP || slot->killed[0] != '\0' ||
-        slot->head.is_long || slot->head.stage != STAGE_NONE ||
+        slot->head.is_long || slot->head.stage != MS_HEAD_NONE ||
         ms_frames_backlog(&slot->child.frames) > BACKLOG_MAX)
         return 0;
     if (slot->n > 0) {
@@ -679,7 +655,7 @@ void ms_slot_turn(struct ms_slot *slot)
 {
     if (slot->child.pid == 0)
         return;
-    if (slot->state == SLOT_UP && slot->n > 0 && !slot->head.told) {
+    if (slot->state == SLOT_UP && slot->n > 0 && !slot->head.has_begun) {
         tell_started(slot, ms_clock_mono_us());
         set_timer(slot);
     }
@@ -711,7 +687,7 @@ void ms_slot_describe(const struct ms_slot *slot, struct ms_json *json)
     ms_json_key(json, "kind");
     ms_json_str(json, held == NULL ? NULL : held->kind);
     ms_json_key(json, "started_ms");
-    if (held != NULL && slot->head.told) {
+    if (held != NULL && slot->head.has_begun) {
         ago_us = ms_clock_mono_us() - held->started_us;
         ms_json_int(json, ms_clock_wall_ms() - ago_us / 1000);
     } else {

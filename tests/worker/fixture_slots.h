@@ -96,9 +96,12 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *w UNUSED,
 {
 }
 
+/* Where the children look for Redis. */
+static const char *fixture_redis_url = "redis://127.0.0.1:1";
+
 static UNUSED struct ms_conf *conf_of(const char *yaml, char **out_path)
 {
-    struct ms_conf_flags flags = {.redis = "redis://127.0.0.1:1"};
+    struct ms_conf_flags flags = {.redis = fixture_redis_url};
     struct ms_conf *conf = NULL;
     struct ms_error error = {""};
 

@@ -439,7 +439,7 @@ static void check_stop(enum ms_stop reason, enum ms_outcome outcome)
     ms_slots_stop(pool->slots, &job->held, reason);
     RUN_UNTIL(pool, has(job, 'e'));
     CHECK_INT(job->ending.outcome, ==, outcome);
-    CHECK_INT(count_procs(mark, NULL), ==, 0);
+    WAIT_FOR(10000, count_procs(mark, NULL) == 0);
     CHECK_INT(slot_pid(pool, 0), ==, slot); /* the slot lives on */
     job_free(job);
     pool_free(pool);

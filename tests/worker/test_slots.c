@@ -78,6 +78,44 @@ static enum ms_outcome handle_fail(struct ms_ctx *ctx)
     return MS_THROTTLED;
 }
 
+/* The id of this child's own connection. */
+static enum ms_outcome handle_redis(struct ms_ctx *ctx)
+{
+    struct ms_redis *redis = ms_ctx_redis(ctx);
+    struct ms_cmd cmd = MS_CMD_INIT;
+    struct ms_reply *reply;
+    struct ms_error error;
+
+    if (redis == NULL)
+        return MS_FAILED;
+    ms_cmd_plain(&cmd, "CLIENT", "ID", NULL);
+    if (ms_redis_call(redis, &cmd, 5000, &reply, &error) != MS_OK) {
+        ms_ctx_set_error(ctx, "%s", error.text);
+        return MS_FAILED;
+    }
+    ms_ctx_set_error(ctx, "%lld", (long long)reply->num);
+    ms_reply_free(reply);
+    return MS_DEAD;
+}
+
+/* Runs its loop instead of sleeping; sees a stop all the same. */
+static void on_nap(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+}
+
+static enum ms_outcome handle_loop(struct ms_ctx *ctx)
+{
+    struct ev_loop *loop = ms_ctx_loop(ctx);
+    ev_timer nap;
+
+    ev_timer_init(&nap, on_nap, 60, 60);
+    ev_timer_start(loop, &nap);
+    while (ms_ctx_stop_wanted(ctx) == MS_STOP_NONE)
+        ev_run(loop, EVRUN_ONCE);
+    ev_timer_stop(loop, &nap);
+    return ms_stop_outcome(ms_ctx_stop_wanted(ctx));
+}
+
 const struct ms_handler ms_handlers[] = {
     {"noop.echo", ms_handle_noop_echo, false},
     {"noop.sleep", ms_handle_noop_sleep, false},
@@ -85,6 +123,8 @@ const struct ms_handler ms_handlers[] = {
     {"t.steps", handle_steps, false},
     {"t.flood", handle_flood, false},
     {"t.inside", handle_inside, false},
+    {"t.redis", handle_redis, false},
+    {"t.loop", handle_loop, true},
     {"t.fail", handle_fail, false},
     {"t.*", ms_handle_noop_echo, false},
     {NULL, NULL, false},
@@ -215,8 +255,8 @@ static TEST(test_the_kinds_are_listed_for_the_claim)
     struct pool *pool = pool_new(1, CONF);
 
     CHECK_STR(ms_slots_kinds(pool->slots),
-              ",noop.echo,noop.sleep,t.vary,t.steps,t.flood,t.inside,t.fail,"
-              "t.*,");
+              ",noop.echo,noop.sleep,t.vary,t.steps,t.flood,t.inside,t.redis,"
+              "t.loop,t.fail,t.*,");
     pool_free(pool);
 }
 
@@ -362,6 +402,63 @@ static TEST(test_a_child_that_floods_is_not_read_until_a_commit)
     RUN_UNTIL(pool, has(job, 'e'));
     CHECK_INT(job->ending.outcome, ==, MS_CANCELLED);
     job_free(other);
+    job_free(job);
+    pool_free(pool);
+}
+
+/* ---- Redis and the loop in a child ---- */
+
+/* Data handlers write over the child's own connection, made once. */
+static TEST(test_a_child_has_a_warm_connection_of_its_own)
+{
+    struct ms_test_redis *server = ms_test_redis_start(NULL);
+    struct pool *pool;
+    struct job *first, *second;
+
+    fixture_redis_url = ms_test_redis_url(server);
+    pool = pool_new(1, CONF);
+    first = job_run(pool, "t.redis", "");
+    second = job_run(pool, "t.redis", "");
+    CHECK_INT(first->ending.outcome, ==, MS_DEAD);
+    CHECK_INT(atoi(first->ending.error), >, 0);
+    CHECK_STR(second->ending.error, first->ending.error);
+    ms_test_redis_down(server, SIGKILL); /* while the child is idle */
+    ms_test_redis_up(server);
+    job_free(second);
+    second = job_run(pool, "t.redis", "");
+    CHECK_INT(second->ending.outcome, ==, MS_DEAD);
+    job_free(first);
+    job_free(second);
+    pool_free(pool);
+    ms_test_redis_stop(server);
+    fixture_redis_url = "redis://127.0.0.1:1";
+}
+
+static TEST(test_a_redis_out_of_reach_is_told)
+{
+    struct pool *pool = pool_new(1, CONF "redis: { connect_timeout: 1s }\n");
+    struct job *job = job_run(pool, "t.redis", "");
+
+    CHECK_INT(job->ending.outcome, ==, MS_FAILED);
+    CHECK_CONTAINS(job->ending.error, "redis:");
+    job_free(job);
+    pool_free(pool);
+}
+
+static TEST(test_a_handler_that_runs_its_loop_sees_a_stop)
+{
+    struct pool *pool = pool_new(1, CONF);
+    struct job *job = job_new("t.loop", "");
+    pid_t pid;
+
+    CHECK(ms_slots_run(pool->slots, &job->held));
+    RUN_UNTIL(pool, has(job, 's'));
+    usleep(50000);
+    pid = slot_pid(pool, 0);
+    ms_slots_stop(pool->slots, &job->held, MS_STOP_DRAIN);
+    RUN_UNTIL(pool, has(job, 'e'));
+    CHECK_INT(job->ending.outcome, ==, MS_RELEASED);
+    CHECK_INT(slot_pid(pool, 0), ==, pid); /* nobody had to be killed */
     job_free(job);
     pool_free(pool);
 }
@@ -539,6 +636,9 @@ int main(int argc, char **argv)
         RUN(test_checkpoints_arrive_in_order_and_whole),
         RUN(test_a_handler_waits_for_its_checkpoints_to_be_committed),
         RUN(test_a_child_that_floods_is_not_read_until_a_commit),
+        RUN(test_a_child_has_a_warm_connection_of_its_own),
+        RUN(test_a_redis_out_of_reach_is_told),
+        RUN(test_a_handler_that_runs_its_loop_sees_a_stop),
         RUN(test_room_ahead_is_for_kinds_known_to_be_short),
         RUN(test_short_jobs_stream_through_one_child),
         RUN(test_the_queue_of_a_child_has_an_end),
