@@ -459,7 +459,6 @@ static void explain(const struct ms_slot *slot, int status, char *out,
 static void end_with_child(struct ms_slot *slot, const char *why)
 {
     struct ms_ending ending = {.outcome = MS_FAILED};
-
     bool we_killed_it = slot->head.stage != MS_HEAD_NONE;
 
     if (we_killed_it && !slot->head.timed_out) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "common/mem.h"
 #include "worker/frame.h"
@@ -137,6 +138,9 @@ struct ms_slots *ms_slots_new(struct ev_loop *loop,
     struct ms_slots_options *own = &slots->pool.options;
 
     ms_assert(options->concurrency > 0);
+    /* Orphans of a slot come to us and are reaped, also where process 1 is no
+     * init. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     slots->pool.loop = loop;
     slots->pool.pace = ms_pace_new();
     *own = *options;

@@ -49,7 +49,8 @@ struct ms_slots_options {
     int64_t stop_grace_ms; /* between stop, TERM and KILL; 0: 5000 */
 };
 
-/* `loop` must be the default loop, which alone reaps children. */
+/* `loop` must be the default loop, which alone reaps children; this process
+ * becomes the one that inherits (and reaps) the orphans of its slots. */
 struct ms_slots *ms_slots_new(struct ev_loop *loop,
                               const struct ms_slots_options *options);
 

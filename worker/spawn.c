@@ -7,28 +7,41 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "worker/child.h"
 #include "worker/slot_child.h"
 
-/* In the child.  The paths were worked out before the fork. */
-static void become_slot(pid_t worker, const int *fds, char *const *argv,
-                        char *const *env) __attribute__((noreturn));
+/* /proc/self/exe, unless what runs is an emulator: valgrind shows us our own
+ * program as the link's text, but the kernel would start valgrind's.  (Where
+ * the file was replaced, the text ends in "(deleted)" and names nothing.) */
+static const char *what_to_execute(const char *path)
+{
+    static const char link[] = "/proc/self/exe";
+    struct stat linked, named;
 
-static void become_slot(pid_t worker, const int *fds, char *const *argv,
-                        char *const *env)
+    if (stat(link, &linked) == 0 && stat(path, &named) == 0 &&
+        (linked.st_ino != named.st_ino || linked.st_dev != named.st_dev))
+        return path;
+    return link;
+}
+
+static void become_slot(pid_t worker, const int *fds, const char *file,
+                        char *const *argv, char *const *env)
+    __attribute__((noreturn));
+
+static void become_slot(pid_t worker, const int *fds, const char *file,
+                        char *const *argv, char *const *env)
 {
     const struct rlimit no_core = {0, 0};
 
     ms_child_settle(worker);
     setsid();
     setrlimit(RLIMIT_CORE, &no_core); /* it would hold payloads */
-    if (ms_child_set_fds(fds, MS_SLOT_LANE_FD + 1)) {
-        execve("/proc/self/exe", argv, env);
-        execve(argv[0], argv, env); /* valgrind cannot do the former */
-    }
+    if (ms_child_set_fds(fds, MS_SLOT_LANE_FD + 1))
+        execve(file, argv, env);
     _exit(127);
 }
 
@@ -40,13 +53,15 @@ static enum ms_err fork_slot(int number, const int *fds, pid_t *out_pid,
     char *argv[] = {path, (char[]){"--slot"}, name, NULL};
     char **env = ms_child_env_new(true);
     pid_t worker = getpid(), pid;
+    const char *file;
 
     if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
         snprintf(path, sizeof(path), "muster-worker");
     snprintf(name, sizeof(name), "%d", number);
+    file = what_to_execute(path);
     pid = ms_child_fork();
     if (pid == 0)
-        become_slot(worker, fds, argv, env);
+        become_slot(worker, fds, file, argv, env);
     ms_child_env_free(env);
     if (pid < 0)
         return ms_error_set(error, MS_EIO, "cannot start a slot: %s",

@@ -379,6 +379,24 @@ static TEST(test_a_cancel_ends_a_stubborn_handler)
     check_stop("t.stubborn", MS_STOP_CANCEL, MS_CANCELLED);
 }
 
+/* A drain only asks: what dies meanwhile has died of itself. */
+static TEST(test_a_crash_after_a_drain_is_a_crash)
+{
+    struct pool *pool = pool_new(1, CONF);
+    struct job *job = job_new("t.maybe", "{\"ms\":200,\"die\":true}");
+
+    CHECK(ms_slots_run(pool->slots, &job->held));
+    RUN_UNTIL(pool, has(job, 's'));
+    usleep(50000);
+    ms_slots_stop(pool->slots, &job->held, MS_STOP_DRAIN);
+    RUN_UNTIL(pool, has(job, 'e'));
+    CHECK_INT(job->ending.outcome, ==, MS_FAILED);
+    CHECK_STR(job->ending.error, "slot died: signal 9");
+    CHECK(job->ending.crashed);
+    job_free(job);
+    pool_free(pool);
+}
+
 /* ---- starts that fail ---- */
 
 /* A child of another build, or one that cannot read its configuration, takes
@@ -546,6 +564,30 @@ static TEST(test_a_killed_slot_leaves_no_program_behind)
     pool_free(pool);
 }
 
+/* Process 1 of a container is often no init. */
+static TEST(test_no_zombie_stays_of_a_slot_s_orphans)
+{
+    struct pool *pool = pool_new(1, CONF);
+    char line[512], path[64];
+    FILE *children;
+    size_t len;
+
+    job_free(
+        job_run(pool, "cmd.exec", "{\"argv\":[\"sh\",\"-c\",\"exit 0\"]}"));
+    kill(slot_pid(pool, 0), SIGKILL); /* its guard is an orphan then */
+    RUN_UNTIL(pool, slot_pid(pool, 0) == 0);
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    do {
+        ev_run(pool->loop, EVRUN_ONCE);
+        children = fopen(path, "re");
+        CHECK(children != NULL);
+        len = fread(line, 1, sizeof(line) - 1, children);
+        fclose(children);
+        line[len] = '\0';
+    } while (strstr(line, " ") != strrchr(line, ' ')); /* the fixture's own */
+    pool_free(pool);
+}
+
 static TEST(test_freeing_the_pool_leaves_no_program_behind)
 {
     struct pool *pool = pool_new(1, CONF);
@@ -614,6 +656,7 @@ int main(int argc, char **argv)
         RUN(test_a_cancel_ends_a_handler_that_does_not_listen),
         RUN(test_a_drain_lets_others_run_on),
         RUN(test_a_cancel_ends_a_stubborn_handler),
+        RUN(test_a_crash_after_a_drain_is_a_crash),
         RUN(test_a_child_of_another_build_gets_no_job),
         RUN(test_a_child_that_dies_at_its_start_takes_no_job_with_it),
         RUN(test_a_child_without_its_configuration_takes_no_job_with_it),
@@ -622,6 +665,7 @@ int main(int argc, char **argv)
         RUN(test_a_slot_started_by_hand_says_so),
         RUN(test_a_killed_worker_leaves_no_slot_and_no_program_behind),
         RUN(test_a_killed_slot_leaves_no_program_behind),
+        RUN(test_no_zombie_stays_of_a_slot_s_orphans),
         RUN(test_freeing_the_pool_leaves_no_program_behind),
     };
 
