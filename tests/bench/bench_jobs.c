@@ -213,10 +213,11 @@ static void measure_drain(struct ms_test_redis *server, int64_t n)
     raw = stretch_end(server, &raw);
     ms_assert(ms_test_num(server, "LLEN taken") == 0);
     print_rates("drain by one worker of 8 slots", n, &ours, &raw);
-    ms_meter_line("Redis commands per job", "", (double)ours.calls / (double)n,
+    ms_meter_line("Redis commands per job", "in scripts too",
+                  (double)ours.calls / (double)n,
                   (double)raw.calls / (double)n);
-    ms_meter_alone("of them calls of a script", "",
-                   (double)ours.scripts / (double)n);
+    ms_meter_alone("calls of scripts per 1,000 jobs", "",
+                   1000.0 * (double)ours.scripts / (double)n);
 }
 
 /* Both at once: the queue is filled while the worker empties it. */
