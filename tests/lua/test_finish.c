@@ -80,7 +80,7 @@ static TEST(test_a_batch_tells_the_exceptions_alone)
     struct ms_core *core = *state;
     struct ms_finish jobs[5];
     enum ms_finish_status out[5];
-    char ids[5][8];
+    char ids[5][16];
 
     ms_core_enqueue_many(core, "j", NULL, 5);
     CHECK_INT(ms_core_claim(core, "p1", 5), ==, 5);

@@ -133,7 +133,7 @@ static TEST(test_only_as_many_come_back_as_have_room)
     struct ms_core *core = *state;
     struct ms_renewal jobs[4];
     enum ms_renew_status out[4];
-    char ids[4][8];
+    char ids[4][16];
     int ok = 0;
 
     ms_core_enqueue_many(core, "j", NULL, 4);
