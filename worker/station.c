@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/val.h"
 
 #define POLL_S 5.0
 
@@ -275,6 +276,20 @@ static bool is_resumable_end(const struct ms_ending *ending)
     return ending->outcome == MS_RELEASED;
 }
 
+/* Slots speak msgpack; a job's result is kept the way its payload is. */
+static void result_to_json(struct ms_bytes *result)
+{
+    struct ms_val val = {0};
+    struct ms_buf text = MS_BUF_INIT;
+
+    if (ms_val_from_msgpack(result->data, result->len, &val, NULL) == MS_OK)
+        ms_val_to_json(&val.root, &text);
+    ms_val_done(&val);
+    ms_buf_str(&text);
+    free(result->data);
+    *result = (struct ms_bytes){text.data, text.len};
+}
+
 void ms_station_on_ended(struct ms_held *held, struct ms_ending *ending)
 {
     struct ms_station *st = held->station;
@@ -283,6 +298,8 @@ void ms_station_on_ended(struct ms_held *held, struct ms_ending *ending)
     held->ending = *ending;
     memset(ending, 0, sizeof(*ending));
     held->state = MS_HELD_ENDED;
+    if (held->json && held->ending.result.data != NULL)
+        result_to_json(&held->ending.result);
     if (held->lost && !st->env->draining)
         ms_log(MS_INFO, "station", "lost_stopped", "queue=%s job=%s", st->queue,
                held->id);

@@ -248,6 +248,26 @@ static TEST(test_a_checkpoint_reaches_redis_and_is_confirmed)
               "0.5000");
 }
 
+/* A producer that wrote JSON reads JSON. */
+static TEST(test_a_result_is_kept_as_its_payload_is)
+{
+    struct ms_ending ending = {.outcome = MS_DONE};
+    char *id;
+
+    enqueue(1);
+    id = ms_xstrdup(ms_test_text(server, "LINDEX %sready:5:- 0", Q));
+    ms_test_text(server, "HSET %sjob:%s payload {} enc json", Q, id);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 1);
+    CHECK(given[0]->json);
+    ending.result = (struct ms_bytes){ms_xstrdup("\x81\xa1x\x01"), 4};
+    ms_station_on_ended(given[--n_given], &ending);
+    ms_station_step(station);
+    RUN_UNTIL(ms_station_is_empty(station));
+    CHECK_STR(ms_test_text(server, "HGET %sjob:%s result", Q, id), "{\"x\":1}");
+    free(id);
+}
+
 /* What a handler said last is committed with its outcome. */
 static TEST(test_a_finish_takes_the_last_checkpoint_along)
 {
@@ -410,6 +430,7 @@ int main(void)
         BENCHED(test_runs_ahead_when_slots_allow),
         BENCHED(test_a_released_job_is_ready_again_at_no_cost),
         BENCHED(test_a_checkpoint_reaches_redis_and_is_confirmed),
+        BENCHED(test_a_result_is_kept_as_its_payload_is),
         BENCHED(test_a_finish_takes_the_last_checkpoint_along),
         BENCHED(test_a_lost_lease_stops_the_handler),
         BENCHED(test_a_finish_with_an_old_fence_changes_nothing),
