@@ -6,26 +6,25 @@
 
 local CLAIM_MAX = 256
 
--- One group's list as the claim walks along it.
+-- One group's list as the claim walks along it: it has come past `used` ids,
+-- `ids` are those behind the first `before`.
 local function open_group(p, group, want)
     local key = base .. "ready:" .. p .. ":" .. group
     return {
-        key = key, group = group, used = 0, turn = 0,
-        len = call("LLEN", key), ids = call("LRANGE", key, 0, want - 1),
+        key = key, group = group, used = 0, turn = 0, before = 0,
+        -- One more than is wanted tells whether something stays.
+        ids = call("LRANGE", key, 0, want),
     }
 end
 
-local function next_id(g)
-    if g.used >= g.len then
-        return nil
-    end
-    local id = g.ids[g.used + 1 - (g.skipped or 0)]
-    if not id then
-        g.skipped = g.used
+-- The next id, which is not yet taken; nil at the end of the list.
+local function peek_id(g)
+    local id = g.ids[g.used + 1 - g.before]
+    if not id and #g.ids > 0 then
+        g.before = g.used
         g.ids = call("LRANGE", g.key, g.used, g.used + 63)
         id = g.ids[1]
     end
-    g.used = g.used + 1
     return id
 end
 
@@ -38,12 +37,13 @@ local function look(pick, id)
     pick.seen[id] = true
     local key = job_key(id)
     local fields = call("HGETALL", key)
-    local job = {id = id, key = key, fields = fields}
+    -- Eight names at once: a table that grows is the dearest part of this.
+    local job = {
+        id = id, key = key, fields = fields, kind = false, payload = false,
+        created_ms = false, state = false, parent = false,
+    }
     for i = 1, #fields, 2 do
-        local name = fields[i]
-        if name ~= "payload" then
-            job[name] = fields[i + 1]
-        end
+        job[fields[i]] = fields[i + 1]
     end
     if not job.kind or job.state then
         return nil
@@ -71,10 +71,11 @@ end
 -- One turn of one group: takes its next job that can be taken.
 local function take_turn(pick, g)
     while pick.budget > 0 do
-        local id = next_id(g)
+        local id = peek_id(g)
         if not id then
             return
         end
+        g.used = g.used + 1
         pick.budget = pick.budget - 1
         local job = look(pick, id)
         if job and sort_job(pick, job) then
@@ -102,13 +103,32 @@ local function pick_priority(pick, p, limit)
                 break
             end
             take_turn(pick, g)
-            if g.used < g.len then
+            if peek_id(g) then
                 live = live + 1
             end
         end
     end
+    for _, g in ipairs(groups) do
+        g.stays = peek_id(g)
+    end
     if #groups > 0 then
         pick.rings[#pick.rings + 1] = {p = p, groups = groups}
+    end
+end
+
+-- Most priorities have no work: one look at several of them at once.
+local function pick_all(pick, limit)
+    for _, block in ipairs({{0, 4}, {5, 5}, {6, 9}}) do
+        local first, last = block[1], block[2]
+        local is_needed = #pick.jobs < limit and pick.budget > 0
+        if is_needed and (first == last or call("EXISTS",
+                unpack(KEYS, RING0 + first, RING0 + last)) > 0) then
+            for p = first, last do
+                if #pick.jobs < limit and pick.budget > 0 then
+                    pick_priority(pick, p, limit)
+                end
+            end
+        end
     end
 end
 
@@ -121,7 +141,7 @@ local function turn_ring(ring)
         if g.used > 0 then
             call("LTRIM", g.key, g.used, -1)
         end
-        if g.used < g.len then
+        if g.stays then
             local of = g.turn > 0 and had or waits
             of[#of + 1] = g
         end
@@ -144,11 +164,19 @@ local function turn_ring(ring)
     end
 end
 
-local function lend(pick, job, pod, ttl_ms, default_timeout)
-    local fence = math.max((tonumber(job.fence) or 0) + 1, pick.now)
-    local attempt = (tonumber(job.attempts) or 0) + 1
-    call("HSET", job.key, "state", "running", "fence", fence, "pod", pod,
-         "attempts", attempt, "started_ms", pick.now)
+-- Redis formats each number that it is given with care and at length; `text`
+-- is `now` ready-made.
+local function lend(pick, job, pod, text, default_timeout)
+    local fence, attempt, fence_text = pick.now, 1, text
+    if job.fence and tonumber(job.fence) >= fence then
+        fence = tonumber(job.fence) + 1
+        fence_text = string.format("%.0f", fence)
+    end
+    if job.attempts then
+        attempt = tonumber(job.attempts) + 1
+    end
+    call("HSET", job.key, "state", "running", "fence", fence_text, "pod", pod,
+         "attempts", attempt == 1 and "1" or attempt, "started_ms", text)
     tally_move(job.parent, "ready", "running")
     return {
         job.id, fence, attempt, tonumber(job.timeout_ms) or default_timeout,
@@ -172,9 +200,11 @@ local function commit(pick, pod, ttl_ms, held, default_timeout)
     for _, ring in ipairs(pick.rings) do
         turn_ring(ring)
     end
+    local text = string.format("%.0f", pick.now)
+    local lease_end = string.format("%.0f", pick.now + ttl_ms)
     for i, job in ipairs(pick.jobs) do
-        lent[i] = lend(pick, job, pod, ttl_ms, default_timeout)
-        ends[2 * i - 1] = pick.now + ttl_ms
+        lent[i] = lend(pick, job, pod, text, default_timeout)
+        ends[2 * i - 1] = lease_end
         ends[2 * i] = job.id
         ids[i] = job.id
     end
@@ -193,16 +223,18 @@ local function commit(pick, pod, ttl_ms, held, default_timeout)
     return lent, left
 end
 
+local function first_score(key)
+    return tonumber(call("ZRANGE", key, 0, 0, "WITHSCORES")[2])
+end
+
 -- The earliest moment at which this queue may have something to claim: a due
 -- job, the end of a lease, the end of a cool-down.  While there are leases
 -- nobody stays away for more than a third of a TTL; see hear().
-local function next_due(now, heard)
-    local due = call("ZRANGE", scheduled, 0, 0, "WITHSCORES")[2]
-    local lease = call("ZRANGE", leases, 0, 0, "WITHSCORES")[2]
-    local at = tonumber(due) or 0
-    if lease then
+local function next_due(now, heard, first_due, first_end)
+    local at = first_due or 0
+    if first_end then
         local look_at = math.min(
-            math.max(tonumber(lease), heard.quiet_end + heard.ttl),
+            math.max(first_end, heard.quiet_end + heard.ttl),
             now + math.floor(heard.ttl / 3))
         at = at > 0 and math.min(at, look_at) or look_at
     end
@@ -213,12 +245,21 @@ local function next_due(now, heard)
     return at
 end
 
--- Returns the answer of claim.lua behind its status word.
-local function claim(ask, now)
+-- What claim asks of the settings, in this order.
+local CLAIM_SETTINGS = {"max_workers", "paused", "timeout_ms"}
+
+-- Returns the answer of claim.lua.  `c` are the CLAIM_SETTINGS.
+local function claim(ask, now, c)
     local heard = hear(now, ask.ttl_ms)
-    reclaim_expired(now, heard, 10)
-    promote(now, 100)
-    local c = call("HMGET", cfg, "max_workers", "paused", "timeout_ms")
+    local first_end, first_due = first_score(leases), first_score(scheduled)
+    if first_end and first_end <= now then
+        reclaim_expired(now, heard, 10)
+        first_end = first_score(leases)
+    end
+    if first_due and first_due <= now then
+        promote(now, 100)
+        first_due = first_score(scheduled)
+    end
     local cap = set_default(c[1], 1)
     local room = cap - call("ZCARD", leases)
     local limit = math.min(ask.limit, room, CLAIM_MAX)
@@ -239,15 +280,11 @@ local function claim(ask, now)
         if call("EXISTS", parked_kinds) == 1 then
             unpark_handled(ask.kinds, limit, pick.memo)
         end
-        for p = 0, 9 do
-            if #pick.jobs < limit and pick.budget > 0 then
-                pick_priority(pick, p, limit)
-            end
-        end
+        pick_all(pick, limit)
         lent, left = commit(pick, ask.pod, ask.ttl_ms, ask.held,
                             set_default(c[3], 600000))
     end
-    if limit > 0 and #pick.rings == 0 and #lent == 0 then
+    if limit > 0 and #pick.rings == 0 and not left then
         -- No group has an id: a count that says otherwise would wake pods for
         -- ever.
         call("DEL", depth)
@@ -259,5 +296,11 @@ local function claim(ask, now)
     elseif left <= 0 then
         call("DEL", wake)
     end
-    return {status, now, left > 0 and 1 or 0, next_due(now, heard), cap, lent}
+    if #lent > 0 then
+        first_end = math.min(first_end or math.huge, now + ask.ttl_ms)
+    end
+    return {
+        status, now, left > 0 and 1 or 0,
+        next_due(now, heard, first_due, first_end), cap, lent,
+    }
 end

@@ -22,6 +22,6 @@ Returns  {"ok", now_ms, more, next_due_ms, max_workers, jobs}
 local answer = claim({
     held = KEYS[STANDING + 1], pod = ARGV[1], limit = tonumber(ARGV[2]),
     ttl_ms = tonumber(ARGV[3]), kinds = ARGV[4],
-}, now_ms())
+}, now_ms(), call("HMGET", cfg, unpack(CLAIM_SETTINGS)))
 tally_flush()
 return answer

@@ -31,10 +31,11 @@ local FIELDS = {
 }
 
 local now = now_ms()
-local c = call("HMGET", cfg, "retain_done_max", "retain_done_ms",
-               "max_workers")
-local keep_done = c[1] ~= "0" and c[2] ~= "0"
-local was_full = call("ZCARD", leases) >= set_default(c[3], 1)
+local c = call("HMGET", cfg, "max_workers", "paused", "timeout_ms",
+               "retain_done_max", "retain_done_ms") -- CLAIM_SETTINGS first
+local keep_done = c[4] ~= "0" and c[5] ~= "0"
+local was_full = limit == 0 and
+                 call("ZCARD", leases) >= set_default(c[1], 1)
 
 -- Most jobs are plain: alone, done by whom they were lent to.  They are only
 -- gathered here, and what they have to say about the job is not read.
@@ -220,14 +221,14 @@ for name, n in pairs(counts) do
 end
 if was_full and #gone > 0 and
    set_default(call("HGET", depth, "-"), 0) > 0 then
-    wake_one()
+    wake_one() -- a claim of our own would see to that itself
 end
 local next_jobs = {}
 if limit > 0 then
     next_jobs = claim({
         held = held, pod = pod, limit = limit, ttl_ms = tonumber(ARGV[3]),
         kinds = ARGV[4],
-    }, now)
+    }, now, c)
 else
     hear(now)
 end

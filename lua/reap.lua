@@ -38,4 +38,7 @@ if promoted > 0 then
 end
 more = more or promoted == LIMIT
 tally_flush()
-return {"ok", more and 1 or 0, n, n_dead, next_due(now, heard)}
+return {
+    "ok", more and 1 or 0, n, n_dead,
+    next_due(now, heard, first_score(scheduled), first_score(leases)),
+}

@@ -2,7 +2,7 @@
  * bench_scripts: what the scripts cost Redis, in ms of its CPU per 1,000
  * jobs, and what a queued job costs in bytes.
  *
- *     bench_scripts [jobs]        default 20000
+ *     bench_scripts [jobs [batch]]        20000 jobs; batches of 1, 8 and 64
  *
  * Redis's own CPU is measured (INFO cpu), so that the client's speed and the
  * machine's other load matter little.  The reference is what every queue with
@@ -202,6 +202,8 @@ int main(int argc, char **argv)
     ms_test_cmd(redis, "HSET %s max_workers " CAP " retain_done_max 0",
                 K("cfg"));
     for (size_t i = 0; i < MS_COUNT_OF(batches); i++) {
+        if (argc > 2 && atoi(argv[2]) != batches[i])
+            continue;
         measure_bare(redis, n, batches[i]);
         measure_apart(redis, &lent, n, batches[i]);
         measure_together(redis, &lent, n, batches[i]);
