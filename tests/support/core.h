@@ -58,6 +58,8 @@ int ms_core_teardown(void **state);
 /* Walks all of Redis and fails the test where an invariant is broken
  * (tests/support/invariants.lua). */
 void ms_core_check(struct ms_core *core);
+/* The same, but prints what is broken and answers false. */
+bool ms_core_is_sound(struct ms_core *core);
 
 /* ---- producers ---- */
 
