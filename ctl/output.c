@@ -40,12 +40,37 @@ static void add_time(struct ms_buf *out, int64_t ms)
     ms_buf_adds(out, text);
 }
 
+/* An array of strings is a list of words to people: "default,dump". */
+static bool is_words(const msgpack_object *val)
+{
+    if (val->type != MSGPACK_OBJECT_ARRAY)
+        return false;
+    for (uint32_t i = 0; i < val->via.array.size; i++)
+        if (val->via.array.ptr[i].type != MSGPACK_OBJECT_STR)
+            return false;
+    return val->via.array.size > 0;
+}
+
+static void add_words(struct ms_buf *out, const msgpack_object *val)
+{
+    for (uint32_t i = 0; i < val->via.array.size; i++) {
+        const msgpack_object_str *word = &val->via.array.ptr[i].via.str;
+
+        ms_buf_adds(out, i > 0 ? "," : "");
+        add_safe(out, word->ptr, word->size);
+    }
+}
+
 static void add_plain(struct ms_buf *out, const msgpack_object *val)
 {
     struct ms_buf json = MS_BUF_INIT;
 
     if (val->type == MSGPACK_OBJECT_STR) {
         add_safe(out, val->via.str.ptr, val->via.str.size);
+        return;
+    }
+    if (is_words(val)) {
+        add_words(out, val);
         return;
     }
     ms_val_to_json(val, &json);

@@ -81,13 +81,16 @@ static TEST(test_widths_count_characters_and_not_bytes)
     ms_buf_done(&out);
 }
 
-static TEST(test_lists_and_maps_are_cells_too)
+static TEST(test_words_lists_and_maps_are_cells_too)
 {
     struct ms_buf out = MS_BUF_INIT;
 
-    table_of("[{\"id\":[\"a\",\"b\"],\"n\":{\"x\":true}}]", &out);
-    CHECK_CONTAINS(ms_buf_str(&out), "[\"a\",\"b\"]");
+    table_of("[{\"id\":[\"a\",\"b\"],\"n\":{\"x\":true}},"
+             "{\"id\":[\"a\",1],\"n\":[]}]",
+             &out);
+    CHECK_CONTAINS(ms_buf_str(&out), "\na,b ");
     CHECK_CONTAINS(ms_buf_str(&out), "{\"x\":true}");
+    CHECK_CONTAINS(ms_buf_str(&out), "[\"a\",1]  ");
     ms_buf_done(&out);
 }
 
@@ -127,7 +130,7 @@ int main(void)
         RUN(test_an_empty_table_says_so),
         RUN(test_control_characters_do_not_reach_the_terminal),
         RUN(test_widths_count_characters_and_not_bytes),
-        RUN(test_lists_and_maps_are_cells_too),
+        RUN(test_words_lists_and_maps_are_cells_too),
         RUN(test_pairs_skip_nulls_and_know_times_from_spans),
         RUN(test_a_long_key_keeps_its_distance),
     };
