@@ -107,13 +107,17 @@ void ms_bulk_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
 enum ms_err ms_bulk_parse(const struct ms_reply *reply, int64_t *out_n,
                           char *out_next, struct ms_error *error)
 {
+    const struct ms_reply *next = ms_reply_at(reply, 2);
     enum ms_err err = ms_status_parse(reply, "bulk", error);
 
     if (err != MS_OK)
         return err;
-    *out_n = ms_reply_int(ms_reply_at(reply, 1), 0);
-    snprintf(out_next, 64, "%s", ms_reply_str(ms_reply_at(reply, 2), ""));
-    return MS_OK;
+    if (next->type != MS_REPLY_STR || next->len >= 64)
+        return ms_error_set(error, MS_EPROTO, "bulk: an answer without cursor");
+    err = ms_status_parse_numbers(reply, "bulk", &out_n, 1, error);
+    if (err == MS_OK)
+        memcpy(out_next, next->str, next->len + 1);
+    return err;
 }
 
 /* ---- a queue ---- */
@@ -141,9 +145,13 @@ enum ms_err ms_configure_parse(const struct ms_reply *reply,
 {
     enum ms_err err = ms_status_parse(reply, "configure", error);
 
-    if (err == MS_OK)
-        *out_pairs = ms_reply_at(reply, 1);
-    return err;
+    if (err != MS_OK)
+        return err;
+    if (ms_reply_at(reply, 1)->type != MS_REPLY_ARRAY)
+        return ms_error_set(error, MS_EPROTO,
+                            "configure: an answer without settings");
+    *out_pairs = ms_reply_at(reply, 1);
+    return MS_OK;
 }
 
 void ms_queue_info_build(struct ms_cmd *cmd, const char *fleet,
@@ -156,26 +164,29 @@ enum ms_err ms_queue_info_parse(const struct ms_reply *reply,
                                 struct ms_queue_info *out_info,
                                 struct ms_error *error)
 {
-    enum ms_err err = ms_status_parse(reply, "queue_info", error);
+    struct ms_queue_info info;
+    int64_t paused;
     int64_t *const numbers[] = {
-        &out_info->max_workers,
-        &out_info->ready,
-        &out_info->scheduled,
-        &out_info->running,
-        &out_info->waiting,
-        &out_info->done,
-        &out_info->dead,
-        &out_info->parked,
-        &out_info->oldest_ready_ms,
-        &out_info->throttled_until_ms,
-        &out_info->due,
-        &out_info->now_ms,
+        &paused,
+        &info.max_workers,
+        &info.ready,
+        &info.scheduled,
+        &info.running,
+        &info.waiting,
+        &info.done,
+        &info.dead,
+        &info.parked,
+        &info.oldest_ready_ms,
+        &info.throttled_until_ms,
+        &info.due,
+        &info.now_ms,
     };
+    enum ms_err err = ms_status_parse_numbers(reply, "queue_info", numbers,
+                                              MS_COUNT_OF(numbers), error);
 
     if (err != MS_OK)
         return err;
-    out_info->paused = ms_reply_int(ms_reply_at(reply, 1), 0) != 0;
-    for (size_t i = 0; i < MS_COUNT_OF(numbers); i++)
-        *numbers[i] = ms_reply_int(ms_reply_at(reply, i + 2), 0);
+    info.paused = paused != 0;
+    *out_info = info;
     return MS_OK;
 }

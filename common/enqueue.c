@@ -167,6 +167,24 @@ enum ms_err ms_enqueue_build(struct ms_cmd *cmd, const char *fleet,
     return MS_OK;
 }
 
+/* (index from 1, id) of the deduplicated, in order. */
+static bool is_dedup(const struct ms_reply *list, size_t n_jobs)
+{
+    int64_t last = 0;
+
+    if (list->type != MS_REPLY_ARRAY || list->n_items % 2 != 0)
+        return false;
+    for (size_t i = 0; i < list->n_items; i += 2) {
+        int64_t index = ms_reply_int(&list->items[i], 0);
+
+        if (index <= last || index > (int64_t)n_jobs ||
+            list->items[i + 1].type != MS_REPLY_STR)
+            return false;
+        last = index;
+    }
+    return true;
+}
+
 enum ms_err ms_enqueue_parse(const struct ms_reply *reply, size_t n_jobs,
                              ms_enqueued_fn *fn, void *arg,
                              struct ms_error *error)
@@ -181,6 +199,9 @@ enum ms_err ms_enqueue_parse(const struct ms_reply *reply, size_t n_jobs,
                             (long long)ms_reply_int(ms_reply_at(reply, 1), 0));
     if (err != MS_OK)
         return err;
+    if (!is_dedup(dedup, n_jobs))
+        return ms_error_set(error, MS_EPROTO,
+                            "enqueue: an answer of unknown shape");
     for (size_t i = 0; fn != NULL && i < n_jobs; i++) {
         bool named =
             next + 1 < dedup->n_items &&

@@ -23,6 +23,9 @@ enum ms_err ms_schema_parse(const struct ms_reply *reply,
 {
     if (reply->type == MS_REPLY_NIL || ms_reply_is(reply, MS_SCHEMA))
         return MS_OK;
+    if (reply->type != MS_REPLY_STR)
+        return ms_error_set(error, MS_EPROTO,
+                            "schema: an answer of unknown shape");
     return ms_error_set(error, MS_ESCHEMA,
                         "this fleet's keys have layout '%s', this program "
                         "knows '%s' only: use a muster of the fleet's version",
@@ -49,7 +52,8 @@ enum ms_err ms_lead_parse(const struct ms_reply *reply,
 {
     const struct ms_reply *word = ms_reply_at(reply, 0);
 
-    if (!ms_reply_is(word, "leader") && !ms_reply_is(word, "standby"))
+    if ((!ms_reply_is(word, "leader") && !ms_reply_is(word, "standby")) ||
+        ms_reply_int(ms_reply_at(reply, 1), -1) < ms_reply_is(word, "leader"))
         return ms_error_set(error, MS_EPROTO,
                             "lead: an answer of unknown shape");
     out_answer->leads = ms_reply_is(word, "leader");
@@ -114,7 +118,7 @@ enum ms_err ms_beat_parse(const struct ms_reply *reply, size_t n_queues,
 
     if (err != MS_OK)
         return err;
-    if (shares->n_items != 2 * n_queues)
+    if (shares->type != MS_REPLY_ARRAY || shares->n_items != 2 * n_queues)
         return ms_error_set(error, MS_EPROTO, "beat: %zu shares, not %zu",
                             shares->n_items / 2, n_queues);
     for (size_t i = 0; i < n_queues; i++)

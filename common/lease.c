@@ -113,14 +113,14 @@ static void tell_claimed(const struct ms_reply *job, ms_claimed_fn *fn,
     fn(&claimed, arg);
 }
 
-enum ms_err ms_claim_parse(const struct ms_reply *reply,
-                           struct ms_claim_answer *out_answer,
-                           ms_claimed_fn *fn, void *arg, struct ms_error *error)
+static enum ms_err check_claim(const struct ms_reply *reply,
+                               struct ms_claim_answer *out_answer,
+                               struct ms_error *error)
 {
     const struct ms_reply *jobs = ms_reply_at(reply, 5);
-    struct ms_claim_answer answer;
 
-    if (!parse_claim_status(ms_reply_at(reply, 0), &answer.status) ||
+    if (!parse_claim_status(ms_reply_at(reply, 0), &out_answer->status) ||
+        ms_reply_int(ms_reply_at(reply, 1), 0) <= 0 ||
         jobs->type != MS_REPLY_ARRAY)
         return ms_error_set(error, MS_EPROTO,
                             "claim: an answer of unknown shape");
@@ -128,13 +128,33 @@ enum ms_err ms_claim_parse(const struct ms_reply *reply,
         if (!is_claimed_job(&jobs->items[i]))
             return ms_error_set(error, MS_EPROTO,
                                 "claim: job %zu has an unknown shape", i + 1);
-    answer.now_ms = ms_reply_int(ms_reply_at(reply, 1), 0);
-    answer.more = ms_reply_int(ms_reply_at(reply, 2), 0) != 0;
-    answer.next_due_ms = ms_reply_int(ms_reply_at(reply, 3), 0);
-    answer.max_workers = ms_reply_int(ms_reply_at(reply, 4), 0);
-    answer.n_jobs = jobs->n_items;
+    out_answer->now_ms = ms_reply_int(ms_reply_at(reply, 1), 0);
+    out_answer->more = ms_reply_int(ms_reply_at(reply, 2), 0) != 0;
+    out_answer->next_due_ms = ms_reply_int(ms_reply_at(reply, 3), 0);
+    out_answer->max_workers = ms_reply_int(ms_reply_at(reply, 4), 0);
+    out_answer->n_jobs = jobs->n_items;
+    return MS_OK;
+}
+
+static void tell_all_claimed(const struct ms_reply *reply, ms_claimed_fn *fn,
+                             void *arg)
+{
+    const struct ms_reply *jobs = ms_reply_at(reply, 5);
+
     for (size_t i = 0; i < jobs->n_items; i++)
         tell_claimed(&jobs->items[i], fn, arg);
+}
+
+enum ms_err ms_claim_parse(const struct ms_reply *reply,
+                           struct ms_claim_answer *out_answer,
+                           ms_claimed_fn *fn, void *arg, struct ms_error *error)
+{
+    struct ms_claim_answer answer;
+    enum ms_err err = check_claim(reply, &answer, error);
+
+    if (err != MS_OK)
+        return err;
+    tell_all_claimed(reply, fn, arg);
     *out_answer = answer;
     return MS_OK;
 }
@@ -157,8 +177,28 @@ void ms_renew_build(struct ms_cmd *cmd, const struct ms_tenant *who,
     }
 }
 
-/* A list of (index from 1, word) that names the exceptions, in order.  Returns
- * the word for job `i`, or NULL, and steps over it. */
+/* A list of (index from 1, word) that names the exceptions, in order: all jobs
+ * not named are well, so what is not such a list must not pass for one. */
+static bool is_exceptions(const struct ms_reply *list, size_t n_jobs,
+                          const char *word_a, const char *word_b)
+{
+    int64_t last = 0;
+
+    if (list->type != MS_REPLY_ARRAY || list->n_items % 2 != 0)
+        return false;
+    for (size_t i = 0; i < list->n_items; i += 2) {
+        int64_t index = ms_reply_int(&list->items[i], 0);
+        const struct ms_reply *word = &list->items[i + 1];
+
+        if (index <= last || index > (int64_t)n_jobs ||
+            (!ms_reply_is(word, word_a) && !ms_reply_is(word, word_b)))
+            return false;
+        last = index;
+    }
+    return true;
+}
+
+/* Returns the word for job `i`, or NULL, and steps over it. */
 static const struct ms_reply *exception(const struct ms_reply *list, size_t i,
                                         size_t *next)
 {
@@ -166,6 +206,18 @@ static const struct ms_reply *exception(const struct ms_reply *list, size_t i,
         return NULL;
     *next += 2;
     return ms_reply_at(list, *next - 1);
+}
+
+/* Pairs of id and fence. */
+static bool is_unmentioned(const struct ms_reply *list)
+{
+    if (list->type != MS_REPLY_ARRAY || list->n_items % 2 != 0)
+        return false;
+    for (size_t i = 0; i < list->n_items; i += 2)
+        if (list->items[i].type != MS_REPLY_STR ||
+            ms_reply_int(&list->items[i + 1], 0) <= 0)
+            return false;
+    return true;
 }
 
 enum ms_err ms_renew_parse(const struct ms_reply *reply, size_t n_jobs,
@@ -180,6 +232,9 @@ enum ms_err ms_renew_parse(const struct ms_reply *reply, size_t n_jobs,
 
     if (err != MS_OK)
         return err;
+    if (!is_exceptions(told, n_jobs, "cancel", "lost") || !is_unmentioned(rest))
+        return ms_error_set(error, MS_EPROTO,
+                            "renew: an answer of unknown shape");
     for (size_t i = 0; i < n_jobs; i++) {
         const struct ms_reply *word = exception(told, i, &next);
 
@@ -232,6 +287,11 @@ void ms_finish_build(struct ms_cmd *cmd, const struct ms_tenant *who,
     }
 }
 
+static bool is_finished(const struct ms_reply *told, size_t n_jobs)
+{
+    return is_exceptions(told, n_jobs, "gone", "stale");
+}
+
 static void tell_finished(const struct ms_reply *told, size_t n_jobs,
                           ms_finished_fn *fn, void *arg)
 {
@@ -254,17 +314,24 @@ enum ms_err ms_finish_parse(const struct ms_reply *reply, size_t n_jobs,
                             ms_claimed_fn *claimed, void *arg,
                             struct ms_error *error)
 {
+    const struct ms_reply *told = ms_reply_at(reply, 1);
     const struct ms_reply *claim = ms_reply_at(reply, 2);
+    struct ms_claim_answer answer = {0};
     enum ms_err err = ms_status_parse(reply, "finish", error);
 
     if (err != MS_OK)
         return err;
-    tell_finished(ms_reply_at(reply, 1), n_jobs, finished, arg);
-    if (claim->n_items == 0) {
-        memset(out_answer, 0, sizeof(*out_answer));
-        return MS_OK;
-    }
-    return ms_claim_parse(claim, out_answer, claimed, arg, error);
+    if (!is_finished(told, n_jobs) || claim->type != MS_REPLY_ARRAY)
+        return ms_error_set(error, MS_EPROTO,
+                            "finish: an answer of unknown shape");
+    if (claim->n_items > 0)
+        err = check_claim(claim, &answer, error);
+    if (err != MS_OK)
+        return err;
+    tell_finished(told, n_jobs, finished, arg);
+    tell_all_claimed(claim, claimed, arg);
+    *out_answer = answer;
+    return MS_OK;
 }
 
 /* ---- release ---- */
@@ -290,7 +357,11 @@ enum ms_err ms_release_parse(const struct ms_reply *reply, size_t n_jobs,
 {
     enum ms_err err = ms_status_parse(reply, "release", error);
 
-    if (err == MS_OK)
-        tell_finished(ms_reply_at(reply, 1), n_jobs, released, arg);
-    return err;
+    if (err != MS_OK)
+        return err;
+    if (!is_finished(ms_reply_at(reply, 1), n_jobs))
+        return ms_error_set(error, MS_EPROTO,
+                            "release: an answer of unknown shape");
+    tell_finished(ms_reply_at(reply, 1), n_jobs, released, arg);
+    return MS_OK;
 }

@@ -103,6 +103,8 @@ typedef void ms_renewed_fn(size_t i, enum ms_renew_status status, void *arg);
 /* A lease of this pod that the call did not mention. */
 typedef void ms_unmentioned_fn(const char *id, int64_t fence, void *arg);
 
+/* Each of the parsers below checks the whole reply before its first call back:
+ * MS_EPROTO where it has not the shape that the script's header gives it. */
 enum ms_err ms_renew_parse(const struct ms_reply *reply, size_t n_jobs,
                            ms_renewed_fn *renewed,
                            ms_unmentioned_fn *unmentioned, void *arg,

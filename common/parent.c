@@ -37,11 +37,7 @@ void ms_spawn_build(struct ms_cmd *cmd, const struct ms_spawn *spawn)
 enum ms_err ms_spawn_parse(const struct ms_reply *reply, int64_t *out_planned,
                            struct ms_error *error)
 {
-    enum ms_err err = ms_status_parse(reply, "spawn", error);
-
-    if (err == MS_OK)
-        *out_planned = ms_reply_int(ms_reply_at(reply, 1), 0);
-    return err;
+    return ms_status_parse_numbers(reply, "spawn", &out_planned, 1, error);
 }
 
 void ms_phase_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
@@ -83,13 +79,9 @@ void ms_children_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
 enum ms_err ms_children_parse(const struct ms_reply *reply, int64_t *out_next,
                               int64_t *out_n, struct ms_error *error)
 {
-    enum ms_err err = ms_status_parse(reply, "children", error);
+    int64_t *const numbers[] = {out_next, out_n};
 
-    if (err != MS_OK)
-        return err;
-    *out_next = ms_reply_int(ms_reply_at(reply, 1), -1);
-    *out_n = ms_reply_int(ms_reply_at(reply, 2), 0);
-    return MS_OK;
+    return ms_status_parse_numbers(reply, "children", numbers, 2, error);
 }
 
 enum ms_err ms_parent_status_parse(const struct ms_reply *reply,
@@ -153,21 +145,36 @@ void ms_chunks_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
     ms_cmd_argi(cmd, limit);
 }
 
+static bool is_page(const struct ms_reply *page)
+{
+    if (page->type != MS_REPLY_ARRAY || page->n_items % 2 != 0)
+        return false;
+    for (size_t i = 0; i < page->n_items; i += 2)
+        if (page->items[i].type != MS_REPLY_INT ||
+            page->items[i + 1].type != MS_REPLY_ARRAY)
+            return false;
+    return true;
+}
+
 enum ms_err ms_chunks_parse(const struct ms_reply *reply, ms_chunk_fn *fn,
                             void *arg, int64_t *out_next,
                             struct ms_error *error)
 {
     const struct ms_reply *page = ms_reply_at(reply, 2);
-    enum ms_err err = ms_status_parse(reply, "chunks", error);
+    int64_t next;
+    int64_t *const numbers[] = {&next};
+    enum ms_err err =
+        ms_status_parse_numbers(reply, "chunks", numbers, 1, error);
 
+    if (err == MS_OK && !is_page(page))
+        err = ms_error_set(error, MS_EPROTO, "chunks: a page of unknown shape");
     if (err != MS_OK)
         return err;
-    for (size_t i = 0; i + 1 < page->n_items; i += 2) {
-        const struct ms_reply *fields = ms_reply_at(page, i + 1);
+    for (size_t i = 0; i < page->n_items; i += 2) {
+        const struct ms_reply *fields = &page->items[i + 1];
 
-        fn(ms_reply_int(ms_reply_at(page, i), 0),
-           fields->n_items == 0 ? NULL : fields, arg);
+        fn(page->items[i].num, fields->n_items == 0 ? NULL : fields, arg);
     }
-    *out_next = ms_reply_int(ms_reply_at(reply, 1), -1);
+    *out_next = next;
     return MS_OK;
 }

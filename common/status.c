@@ -42,3 +42,21 @@ enum ms_err ms_status_parse(const struct ms_reply *reply, const char *what,
     return ms_error_set(error, MS_EPROTO, "%s: an answer of unknown shape",
                         what);
 }
+
+enum ms_err ms_status_parse_numbers(const struct ms_reply *reply,
+                                    const char *what, int64_t *const *numbers,
+                                    size_t n, struct ms_error *error)
+{
+    enum ms_err err = ms_status_parse(reply, what, error);
+
+    if (err != MS_OK)
+        return err;
+    for (size_t i = 1; i <= n; i++)
+        if (ms_reply_at(reply, i)->type != MS_REPLY_INT)
+            return ms_error_set(error, MS_EPROTO,
+                                "%s: item %zu of the answer is no number", what,
+                                i);
+    for (size_t i = 1; i <= n; i++)
+        *numbers[i - 1] = ms_reply_at(reply, i)->num;
+    return MS_OK;
+}

@@ -12,3 +12,9 @@
  * front of the text. */
 enum ms_err ms_status_parse(const struct ms_reply *reply, const char *what,
                             struct ms_error *error);
+
+/* The same for answers whose items 1 to n are numbers, which go to *numbers[0]
+ * and on: MS_EPROTO where one is missing. */
+enum ms_err ms_status_parse_numbers(const struct ms_reply *reply,
+                                    const char *what, int64_t *const *numbers,
+                                    size_t n, struct ms_error *error);

@@ -1,6 +1,7 @@
 #include "common/tidy.h"
 
 #include "common/keys.h"
+#include "common/mem.h"
 #include "common/status.h"
 #include "scripts.h"
 
@@ -46,13 +47,16 @@ enum ms_err ms_tidy_parse(const struct ms_reply *reply,
                           struct ms_tidy_answer *out_answer,
                           struct ms_error *error)
 {
-    enum ms_err err = ms_status_parse(reply, "tidy", error);
+    struct ms_tidy_answer answer;
+    int64_t more;
+    int64_t *const numbers[] = {&more, &answer.n, &answer.n_dead,
+                                &answer.next_due_ms};
+    enum ms_err err = ms_status_parse_numbers(reply, "tidy", numbers,
+                                              MS_COUNT_OF(numbers), error);
 
     if (err != MS_OK)
         return err;
-    out_answer->more = ms_reply_int(ms_reply_at(reply, 1), 0) != 0;
-    out_answer->n = ms_reply_int(ms_reply_at(reply, 2), 0);
-    out_answer->n_dead = ms_reply_int(ms_reply_at(reply, 3), 0);
-    out_answer->next_due_ms = ms_reply_int(ms_reply_at(reply, 4), 0);
+    answer.more = more != 0;
+    *out_answer = answer;
     return MS_OK;
 }

@@ -122,7 +122,10 @@ static void step_enqueue(struct world *w)
         if (below(12) == 0)
             jobs[i].expires_at_ms = 1;
     }
-    ms_core_enqueue_all(w->core, below(5) == 0 ? "T1" : NULL, jobs, n);
+    if (below(5) == 0) /* the same call again and again */
+        ms_core_enqueue_all(w->core, "T1", &NEW_JOB(.id = "j0"), 1);
+    else
+        ms_core_enqueue_all(w->core, NULL, jobs, n);
 }
 
 static void step_parent(struct world *w)
