@@ -215,7 +215,7 @@ static TEST(test_a_cursor_outlives_its_job)
     struct walk walk = {.n = 0};
 
     for (int i = 0; i < 6; i++) {
-        char id[8];
+        char id[16];
 
         snprintf(id, sizeof(id), "s%d", i);
         ENQUEUE(core, .id = id, .own_id = true, .delay_ms = 100000 * (i + 1));
