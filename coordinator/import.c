@@ -251,7 +251,9 @@ static void decide_spawning(const struct ms_import_facts *facts,
 }
 
 /* Once a chunk is dead no more are made: the others end, and a retry goes on
- * from there. */
+ * from there.  A pod that does not see the source as it was planned hands its
+ * chunk back at no cost, for another pod: but where the leader does not see it
+ * either, that would go on for ever. */
 static void decide_running(const struct ms_import_facts *facts,
                            struct ms_import_decision *decision)
 {
@@ -259,6 +261,8 @@ static void decide_running(const struct ms_import_facts *facts,
 
     if (too_many_errors(facts))
         decide_failing(facts, decision);
+    else if (facts->doubted && !ended)
+        decision->step = MS_IMPORT_PROBE;
     else if (facts->tally.dead > 0)
         decision->step = ended ? MS_IMPORT_BURY : MS_IMPORT_WAIT;
     else if (!facts->complete)

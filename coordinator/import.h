@@ -73,7 +73,8 @@ struct ms_import_facts {
     int64_t size; /* of the source; with a plan */
     int64_t max_errors, max_workers;
     struct ms_tally tally;
-    bool told; /* running chunks have been told to stop; may be forgotten */
+    bool told;    /* running chunks have been told to stop; may be forgotten */
+    bool doubted; /* a pod says that it cannot read the source as planned */
 };
 
 enum ms_import_step {
@@ -83,6 +84,7 @@ enum ms_import_step {
     MS_IMPORT_PHASE,    /* move to `phase`, because of `why` */
     MS_IMPORT_STOP,     /* the chunks that have not ended */
     MS_IMPORT_REVIVE,   /* the chunks that are dead; then running */
+    MS_IMPORT_PROBE,    /* is the source the same still?  else failing */
     MS_IMPORT_CHECK,    /* is the source the same still?  then done */
     MS_IMPORT_BURY      /* end as dead; `why`, "" where the record knows */
 };

@@ -8,8 +8,9 @@
 #include "common/mem.h"
 #include "coordinator/import_run_parts.h"
 
-#define PACE_MIN_MS 20 /* between two looks, where chunks end fast */
-#define ROUNDS_MAX  64 /* steps a look, so that no run has the loop alone */
+#define PACE_MIN_MS  20   /* between two looks, where chunks end fast */
+#define ROUNDS_MAX   64   /* steps a look, so that no run has the loop alone */
+#define PROBE_GAP_MS 1000 /* between two looks at a source that pods doubt */
 
 static const char *const state_names[] = {"idle",    "reading", "planning",
                                           "loading", "acting",  "asking"};
@@ -159,6 +160,9 @@ static void act(struct ms_import_run *run)
         run->told = false;
         ms_import_run_close(run, MS_CLOSE_REOPEN);
         break;
+    case MS_IMPORT_PROBE:
+        ms_import_run_probe(run);
+        break;
     case MS_IMPORT_CHECK:
         ms_import_run_check(run);
         break;
@@ -194,6 +198,8 @@ static void facts_fill(struct ms_import_run *run)
     facts->max_errors = run->order.max_errors;
     facts->max_workers = run->max_workers;
     facts->told = run->told;
+    facts->doubted = run->doubted_ms > run->probed_ms &&
+                     run->now_ms - run->probed_ms >= PROBE_GAP_MS;
 }
 
 /* Small chunks may be gone before the next look: then look sooner, so that
@@ -258,10 +264,12 @@ static void on_tally(enum ms_err err, const struct ms_reply *reply, void *arg)
     struct ms_import_run *run = arg;
     struct ms_error error = {""};
 
-    if (err == MS_OK)
+    if (err == MS_OK) {
         err = ms_tally_parse(reply, &run->facts.tally, &error);
-    else
+        run->doubted_ms = ms_reply_int(ms_reply_field(reply, "doubted_ms"), 0);
+    } else {
         ms_import_run_reply_error(err, reply, &error);
+    }
     part_read(run, err, &error);
 }
 

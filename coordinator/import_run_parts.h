@@ -35,6 +35,7 @@ struct ms_import_run {
     bool has_order, has_plan;
     struct ms_import_facts facts;
     int64_t now_ms, first_open;
+    int64_t doubted_ms, probed_ms; /* when a pod said so; when we looked */
     struct ms_import_decision decision;
 
     /* Requests that end a step together: so many are out, and how the first
@@ -90,8 +91,9 @@ void ms_import_run_move(struct ms_import_run *run, const char *phase,
 void ms_import_run_conclude(struct ms_import_run *run, bool done,
                             const struct ms_buf *text);
 
-/* Looks at the source for the first time, or for the last. */
+/* Looks at the source for the first time, in between, or for the last. */
 void ms_import_run_manifest(struct ms_import_run *run);
+void ms_import_run_probe(struct ms_import_run *run);
 void ms_import_run_check(struct ms_import_run *run);
 
 /* As many chunks as were decided. */

@@ -93,6 +93,22 @@ static void on_manifest(enum ms_err err, const struct ms_planner_answer *answer,
     }
 }
 
+static void on_probed(enum ms_err err, const struct ms_planner_answer *answer,
+                      const char *why, void *arg)
+{
+    struct ms_import_run *run = arg;
+
+    planner_gone(run);
+    if (err == MS_OK) {
+        run->probed_ms = run->now_ms;
+        ms_import_run_look_end(run, MS_OK, "");
+    } else if (planner_may_try_again(run, err)) {
+        ms_import_run_look_end(run, err, why);
+    } else {
+        ms_import_run_move(run, "failing", why);
+    }
+}
+
 static void on_checked(enum ms_err err, const struct ms_planner_answer *answer,
                        const char *why, void *arg)
 {
@@ -229,6 +245,11 @@ void ms_import_run_spawn(struct ms_import_run *run)
 void ms_import_run_manifest(struct ms_import_run *run)
 {
     planner_start(run, MS_PLANNER_MANIFEST, on_manifest);
+}
+
+void ms_import_run_probe(struct ms_import_run *run)
+{
+    planner_start(run, MS_PLANNER_CHECK, on_probed);
 }
 
 void ms_import_run_check(struct ms_import_run *run)

@@ -32,11 +32,23 @@ local function tally_moved(parent)
     end
 end
 
+-- A pod handed a chunk back and says why: the leader looks at the source.
+local function tally_doubted(parent)
+    local tally = parent and tallies[parent]
+    if tally then
+        tally.doubted = true
+    end
+end
+
 local function tally_flush()
     for _, tally in pairs(tallies) do
         if tally then
             if tally.moved then
                 call("HSET", tally.key, "moved_ms",
+                     string.format("%.0f", now_ms()))
+            end
+            if tally.doubted then
+                call("HSET", tally.key, "doubted_ms",
                      string.format("%.0f", now_ms()))
             end
             for field, n in pairs(tally.adds) do

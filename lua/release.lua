@@ -47,6 +47,7 @@ local function give_back(rec, from)
     if rec.why ~= "" then
         set[#set + 1] = "error"
         set[#set + 1] = rec.why
+        tally_doubted(rec.parent)
     end
     tally_move(rec.parent, from, "ready")
     n_released = n_released + 1

@@ -97,6 +97,22 @@ static TEST(test_an_import_waits_for_its_chunks)
     CHECK_INT(decide(&facts).step, ==, MS_IMPORT_WAIT);
 }
 
+/* Chunks that are handed back again and again would keep it waiting for
+ * ever. */
+static TEST(test_a_source_that_pods_doubt_is_looked_at)
+{
+    struct ms_import_facts facts = facts_planned();
+
+    facts.doubted = true;
+    facts.tally = (struct ms_tally){.planned = 10, .ready = 1, .done = 9};
+    CHECK_INT(decide(&facts).step, ==, MS_IMPORT_PROBE);
+    facts.complete = false; /* rather than making more */
+    CHECK_INT(decide(&facts).step, ==, MS_IMPORT_PROBE);
+    facts = facts_done(); /* the last check sees to it */
+    facts.doubted = true;
+    check_phase(&facts, "checking");
+}
+
 static TEST(test_all_ended_is_checked_and_then_done)
 {
     struct ms_import_facts facts = facts_done();
@@ -385,6 +401,7 @@ int main(void)
         RUN(test_the_first_window_is_filled_at_once),
         RUN(test_a_full_window_waits_and_a_quarter_refills),
         RUN(test_an_import_waits_for_its_chunks),
+        RUN(test_a_source_that_pods_doubt_is_looked_at),
         RUN(test_all_ended_is_checked_and_then_done),
         RUN(test_an_empty_source_has_no_chunks_and_is_done),
         RUN(test_missing_coverage_ends_as_dead),

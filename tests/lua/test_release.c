@@ -148,6 +148,24 @@ static TEST(test_a_chunk_keeps_its_place_in_the_tally)
     CHECK_INT(ms_core_tally(core, "p").ready, ==, 2);
 }
 
+/* Only a reason makes the leader look at the source: a drain has none. */
+static TEST(test_a_chunk_that_comes_back_with_a_reason_casts_a_doubt)
+{
+    struct ms_core *core = *state;
+    struct ms_release release = {"P.0", 0, 0, "", NO_MOVE};
+    static const char doubted[] = "HEXISTS " K("tally:P") " doubted_ms";
+
+    ENQUEUE(core, .id = "P", .parent = true);
+    ms_core_spawn(core, "P", 0, 1);
+    release.fence = ms_core_claim_one(core, "p1", "P.0");
+    ms_core_release_with(core, "p1", &release);
+    CHECK_INT(ms_test_num(core->redis, doubted), ==, 0);
+    release.fence = ms_core_claim_one(core, "p1", "P.0");
+    release.why = "the source changed";
+    ms_core_release_with(core, "p1", &release);
+    CHECK_INT(ms_test_num(core->redis, doubted), ==, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +178,7 @@ int main(void)
         CORE(test_a_release_counts_after_the_lease_was_taken_back),
         CORE(test_a_cancelled_job_is_dead_when_it_is_released),
         CORE(test_a_chunk_keeps_its_place_in_the_tally),
+        CORE(test_a_chunk_that_comes_back_with_a_reason_casts_a_doubt),
     };
 
     return RUN_CORE(tests);
