@@ -44,7 +44,7 @@ void ms_keys_of_queue(struct ms_cmd *cmd, const char *fleet, const char *queue)
         "cfg",     "stats",  "meta",   "depth",  "scheduled",    "leases",
         "waiting", "done",   "dead",   "parked", "parked_kinds", "wake",
         "events",  "ring:0", "ring:1", "ring:2", "ring:3",       "ring:4",
-        "ring:5",  "ring:6", "ring:7", "ring:8", "ring:9"};
+        "ring:5",  "ring:6", "ring:7", "ring:8", "ring:9",       "running"};
 
     for (size_t i = 0; i < MS_COUNT_OF(names); i++)
         ms_cmd_keyf(cmd, "ms:{%s/%s}:%s", fleet, queue, names[i]);

@@ -2,6 +2,7 @@
 -- @include reclaim
 -- @include promote
 -- @include park
+-- @include groups
 -- The claim itself, for claim and finish.
 
 local CLAIM_MAX = 256
@@ -65,15 +66,19 @@ local function sort_job(pick, job)
     end
     tally_know(job.parent)
     pick.jobs[#pick.jobs + 1] = job
+    if pick.group_max > 0 and job.group then
+        pick.room[job.group] = pick.room[job.group] - 1
+    end
     return true
 end
 
--- One turn of one group: takes its next job that can be taken.
+-- One turn of one group: takes its next job that can be taken; false where
+-- there is none.
 local function take_turn(pick, g)
     while pick.budget > 0 do
         local id = peek_id(g)
         if not id then
-            return
+            return false
         end
         g.used = g.used + 1
         pick.budget = pick.budget - 1
@@ -81,37 +86,79 @@ local function take_turn(pick, g)
         if job and sort_job(pick, job) then
             pick.turns = pick.turns + 1
             g.turn = pick.turns
-            return
+            return true
+        end
+    end
+    return false
+end
+
+-- What group_max leaves to a group, over all priorities.
+local function room_of(pick, names)
+    if pick.group_max == 0 or #names == 0 then
+        return
+    end
+    local counts = call("HMGET", running, unpack(names))
+    for i, name in ipairs(names) do
+        if name ~= "-" and not pick.room[name] then
+            pick.room[name] = pick.group_max - set_default(counts[i], 0)
         end
     end
 end
 
+local function is_blocked(pick, name)
+    return pick.group_max > 0 and name ~= "-" and pick.room[name] <= 0
+end
+
+-- The groups at the front of a ring, at most `want` that may run a job.  Those
+-- at group_max are passed by; there are no more of them than groups that run.
+local function open_groups(pick, p, want)
+    local window = want
+    if pick.group_max > 0 then
+        window = math.min(want + call("HLEN", running), 4000)
+    end
+    local names = call("LRANGE", KEYS[RING0 + p], 0, window - 1)
+    local groups, n_open = {}, 0
+    local each = math.ceil(want / math.max(1, #names))
+    room_of(pick, names)
+    for i, name in ipairs(names) do
+        if n_open == want then
+            break
+        elseif is_blocked(pick, name) then
+            groups[i] = {group = name, used = 0, turn = 0, is_passed = true}
+        else
+            groups[i] = open_group(p, name, each)
+            n_open = n_open + 1
+        end
+    end
+    pick.found = pick.found or #groups > 0
+    pick.may_more = pick.may_more or #groups < #names or #names == window
+    return groups, n_open
+end
+
 -- The groups of one priority take turns until enough was picked.
 local function pick_priority(pick, p, limit)
-    local want = limit - #pick.jobs
-    local names = call("LRANGE", KEYS[RING0 + p], 0, want - 1)
-    local groups = {}
-    local each = math.ceil(want / math.max(1, #names))
-    for i, name in ipairs(names) do
-        groups[i] = open_group(p, name, each)
-    end
-    local live = #groups
-    while live > 0 and #pick.jobs < limit and pick.budget > 0 do
-        live = 0
+    local groups, n_open = open_groups(pick, p, limit - #pick.jobs)
+    local is_live = n_open > 0
+    while is_live do
+        is_live = false
         for _, g in ipairs(groups) do
             if #pick.jobs >= limit then
+                is_live = false
                 break
             end
-            take_turn(pick, g)
-            if peek_id(g) then
-                live = live + 1
+            if not g.is_passed and not is_blocked(pick, g.group) and
+               take_turn(pick, g) then
+                is_live = true
             end
         end
     end
     for _, g in ipairs(groups) do
-        g.stays = peek_id(g)
+        g.stays = g.is_passed or peek_id(g)
+        pick.may_more = pick.may_more or
+            g.stays and not is_blocked(pick, g.group)
     end
-    if #groups > 0 then
+    -- Where all are blocked, turning the ring would only cost.
+    if n_open > 0 or #groups > 0 and pick.may_more then
         pick.rings[#pick.rings + 1] = {p = p, groups = groups}
     end
 end
@@ -130,10 +177,11 @@ local function pick_all(pick, limit)
             end
         end
     end
+    pick.may_more = pick.may_more or #pick.jobs >= limit or pick.budget <= 0
 end
 
--- Drops what was looked at from the lists; who had a turn goes to the end of
--- the ring, in the order of the turns.
+-- Drops what was looked at from the lists; who had a turn, or may not have one
+-- now, goes to the end of the ring, in the order of the turns.
 local function turn_ring(ring)
     local key = KEYS[RING0 + ring.p]
     local waits, had = {}, {}
@@ -142,7 +190,7 @@ local function turn_ring(ring)
             call("LTRIM", g.key, g.used, -1)
         end
         if g.stays then
-            local of = g.turn > 0 and had or waits
+            local of = (g.turn > 0 or g.is_passed) and had or waits
             of[#of + 1] = g
         end
     end
@@ -178,6 +226,7 @@ local function lend(pick, job, pod, text, default_timeout)
     call("HSET", job.key, "state", "running", "fence", fence_text, "pod", pod,
          "attempts", attempt == 1 and "1" or attempt, "started_ms", text)
     tally_move(job.parent, "ready", "running")
+    group_add(job.group, 1)
     return {
         job.id, fence, attempt, tonumber(job.timeout_ms) or default_timeout,
         job.fields,
@@ -246,7 +295,7 @@ local function next_due(now, heard, first_due, first_end)
 end
 
 -- What claim asks of the settings, in this order.
-local CLAIM_SETTINGS = {"max_workers", "paused", "timeout_ms"}
+local CLAIM_SETTINGS = {"max_workers", "paused", "timeout_ms", "group_max"}
 
 -- Returns the answer of claim.lua.  `c` are the CLAIM_SETTINGS.
 local function claim(ask, now, c)
@@ -254,6 +303,7 @@ local function claim(ask, now, c)
     local first_end, first_due = first_score(leases), first_score(scheduled)
     if first_end and first_end <= now then
         reclaim_expired(now, heard, 10)
+        groups_flush()
         first_end = first_score(leases)
     end
     if first_due and first_due <= now then
@@ -274,6 +324,7 @@ local function claim(ask, now, c)
     local pick = {
         now = now, kinds = ask.kinds, memo = {}, seen = {}, jobs = {},
         parks = {}, expired = {}, rings = {}, turns = 0, budget = limit + 64,
+        group_max = set_default(c[4], 0), room = {},
     }
     local lent, left = {}, nil
     if limit > 0 then
@@ -284,23 +335,25 @@ local function claim(ask, now, c)
         lent, left = commit(pick, ask.pod, ask.ttl_ms, ask.held,
                             set_default(c[3], 600000))
     end
-    if limit > 0 and #pick.rings == 0 and not left then
+    if limit > 0 and not pick.found then
         -- No group has an id: a count that says otherwise would wake pods for
         -- ever.
         call("DEL", depth)
         left = 0
     end
     left = left or tonumber(call("HGET", depth, "-")) or 0
-    if left > 0 and room > #lent and status == "ok" or #pick.parks > 0 then
+    local may_more = left > 0 and (limit <= 0 or pick.group_max == 0 or
+                                   pick.may_more)
+    if may_more and room > #lent and status == "ok" or #pick.parks > 0 then
         wake_one()
-    elseif left <= 0 then
+    elseif not may_more then
         call("DEL", wake)
     end
     if #lent > 0 then
         first_end = math.min(first_end or math.huge, now + ask.ttl_ms)
     end
     return {
-        status, now, left > 0 and 1 or 0,
+        status, now, may_more and 1 or 0,
         next_due(now, heard, first_due, first_end), cap, lent,
     }
 end

@@ -6,7 +6,7 @@ local scheduled, leases, waiting = KEYS[5], KEYS[6], KEYS[7]
 local done, dead = KEYS[8], KEYS[9]
 local parked, parked_kinds, wake, events =
     KEYS[10], KEYS[11], KEYS[12], KEYS[13]
-local RING0, STANDING = 14, 23
+local RING0, running, STANDING = 14, KEYS[24], 24
 local base = string.sub(cfg, 1, -4) -- "ms:{F/Q}:"
 local id_from = #base + 5           -- where the id begins in a job's key
 

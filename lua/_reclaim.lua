@@ -1,5 +1,6 @@
 -- @include end
 -- @include ready
+-- @include groups
 local RECLAIM_FIELDS = {
     "state", "pod", "kind", "parent", "priority", "group", "attempts",
     "crashes", "cancel_requested", "unique",
@@ -9,6 +10,7 @@ local RECLAIM_FIELDS = {
 local function take_back(rec, now, crash_limit, back)
     local crashes = set_default(rec.crashes, 0)
     local attempts = math.max(0, set_default(rec.attempts, 0) - 1)
+    group_add(rec.group, -1)
     if crash_limit then
         crashes = crashes + 1
         call("HINCRBY", stats, "crashed", 1)

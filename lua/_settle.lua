@@ -1,5 +1,6 @@
 -- @include end
 -- @include ready
+-- @include groups
 -- @include move
 -- @include park
 -- What finish, release and renew have in common: whose write it is, and taking
@@ -41,6 +42,7 @@ end
 local function take_out(rec, gone)
     if rec.state == "running" then
         gone[#gone + 1] = rec.id
+        group_add(rec.group, -1)
         return "running"
     end
     undo_reclaim(rec)

@@ -5,7 +5,7 @@ What has not begun is dead at once.  A running job is told through its next
 renewal, a parent by the leader; a finish that comes first stands.
 
 KEYS     the queue's standing keys
-KEYS[24] job    hash
+KEYS[25] job    hash
 ARGV[1]  actor  who wants it, for the event
 Returns  {"cancelled"}  {"requested", pod ("" for a parent)}  {"finished"}
          {"unknown"}

@@ -5,9 +5,9 @@ for the leader.  A running chunk is only told; its pod hears it at its next
 renewal.
 
 KEYS     the queue's standing keys
-KEYS[24] parent  hash
-KEYS[25] tally   hash    the parent's
-KEYS[26] bits    bitmap  the parent's
+KEYS[25] parent  hash
+KEYS[26] tally   hash    the parent's
+KEYS[27] bits    bitmap  the parent's
 ARGV[1]  epoch
 ARGV[2]  verb    "stop": ready ones end as dead, running ones are told
                  "revive": dead ones are ready again, attempts anew

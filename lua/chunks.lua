@@ -3,8 +3,8 @@
 chunks: a page of a parent's chunks, in the order of their numbers.
 
 KEYS     the queue's standing keys
-KEYS[24] tally   hash    the parent's
-KEYS[25] bits    bitmap  the parent's
+KEYS[25] tally   hash    the parent's
+KEYS[26] bits    bitmap  the parent's
 ARGV[1]  parent  its id
 ARGV[2]  from    first number
 ARGV[3]  limit   at most 500

@@ -7,7 +7,7 @@ pod can run back, and parks those that it cannot.  No claim lifts the number
 of running jobs over max_workers.  The lease ends by the server's clock.
 
 KEYS     the queue's standing keys (_queue.lua)
-KEYS[24] held     set     the pod's running jobs
+KEYS[25] held     set     the pod's running jobs
 ARGV[1]  pod      its id
 ARGV[2]  limit    most jobs to lend, 1 to 256
 ARGV[3]  ttl_ms   length of the lease
@@ -24,4 +24,5 @@ local answer = claim({
     ttl_ms = tonumber(ARGV[3]), kinds = ARGV[4],
 }, now_ms(), call("HMGET", cfg, unpack(CLAIM_SETTINGS)))
 tally_flush()
+groups_flush()
 return answer

@@ -3,8 +3,8 @@
 conclude: ends a waiting parent, for the leader.
 
 KEYS     the queue's standing keys
-KEYS[24] parent  hash
-KEYS[25] tally   hash  the parent's
+KEYS[25] parent  hash
+KEYS[26] tally   hash  the parent's
 ARGV[1]  epoch
 ARGV[2]  outcome  "done" or "dead"
 ARGV[3]  text     done: the result, msgpack; dead: the error

@@ -3,7 +3,7 @@
 delete: takes a job's record away, with all that belongs to it.
 
 KEYS     the queue's standing keys
-KEYS[24] job  hash
+KEYS[25] job  hash
 Returns  {"ok"}  {"unknown"}
          {"state", "running" | "waiting" | "chunk"}: cancel it, or delete its
          parent

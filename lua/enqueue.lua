@@ -6,8 +6,8 @@ chose is remembered as long after its record has gone.  Refused by Redis as a
 whole at maxmemory, and as a whole when the queue is at max_length.
 
 KEYS     the queue's standing keys
-KEYS[24] token  string  made for this call
-KEYS[25..]      hash    the jobs, at most 500
+KEYS[25] token  string  made for this call
+KEYS[26..]      hash    the jobs, at most 500
 ARGV per job: kind, payload, options: "" for none, else msgpack of a map with
          own=1 json=1 p=priority g=group delay=ms at=ms exp_in=ms exp_at=ms
          u=unique_key uttl=ms ma=max_attempts to=timeout_ms parent=1

@@ -5,8 +5,8 @@ An outcome is committed once: a call that is repeated answers ok and changes
 nothing; what shows an old fence or another pod is refused and counted.
 
 KEYS     the queue's standing keys
-KEYS[24] held      set   the pod's running jobs
-KEYS[25..]         hash  the jobs
+KEYS[25] held      set   the pod's running jobs
+KEYS[26..]         hash  the jobs
 ARGV[1]  pod
 ARGV[2]  limit     jobs to claim then, 0 for none
 ARGV[3]  ttl_ms    of the claim
@@ -31,11 +31,13 @@ local FIELDS = {
 }
 
 local now = now_ms()
+-- The first are CLAIM_SETTINGS.
 local c = call("HMGET", cfg, "max_workers", "paused", "timeout_ms",
-               "retain_done_max", "retain_done_ms") -- CLAIM_SETTINGS first
-local keep_done = c[4] ~= "0" and c[5] ~= "0"
+               "group_max", "retain_done_max", "retain_done_ms")
+local keep_done = c[5] ~= "0" and c[6] ~= "0"
 local was_full = limit == 0 and
-                 call("ZCARD", leases) >= set_default(c[1], 1)
+                 (call("ZCARD", leases) >= set_default(c[1], 1) or
+                  set_default(c[4], 0) > 0)
 
 -- Most jobs are plain: alone, done by whom they were lent to.  They are only
 -- gathered here, and what they have to say about the job is not read.
@@ -43,13 +45,14 @@ local recs, plain, seen, at, gone, deleted, kept = {}, {}, {}, 5, {}, {}, {}
 for i = STANDING + 2, #KEYS do
     local key = KEYS[i]
     local v = call("HMGET", key, "state", "pod", "fence", "parent", "own",
-                   "unique")
+                   "unique", "group")
     if v[1] == "running" and v[2] == pod and v[3] == ARGV[at] and
        ARGV[at + 1] == "done" and ARGV[at + 4] == "0" and
        not (v[4] or v[5] or v[6] or seen[key]) then
         plain[#plain + 1] = key
         plain[#plain + 1] = ARGV[at + 2]
         gone[#gone + 1] = id_of(key)
+        group_add(v[7], -1)
         at = at + 5
     else
         local rec = read(key, FIELDS)
@@ -223,6 +226,7 @@ if was_full and #gone > 0 and
    set_default(call("HGET", depth, "-"), 0) > 0 then
     wake_one() -- a claim of our own would see to that itself
 end
+groups_flush()
 local next_jobs = {}
 if limit > 0 then
     next_jobs = claim({
@@ -233,4 +237,5 @@ else
     hear(now)
 end
 tally_flush()
+groups_flush()
 return {"ok", told, next_jobs}

@@ -3,7 +3,7 @@
 phase: moves a waiting parent to another phase, for the leader.
 
 KEYS     the queue's standing keys
-KEYS[24] parent  hash
+KEYS[25] parent  hash
 ARGV[1]  epoch
 ARGV[2]  phase
 ARGV[3]  why     kept as its error, "" for none

@@ -4,7 +4,7 @@ reap: takes back ended leases and those of a pod that is gone, and promotes
 due jobs, for the leader.
 
 KEYS     the queue's standing keys
-KEYS[24] held   set  of the gone pod; absent: only ended leases
+KEYS[25] held   set  of the gone pod; absent: only ended leases
 ARGV[1]  epoch
 Returns  {"ok", more, n_reclaimed, n_dead, next_due_ms}  {"epoch", newer}
 ]]
@@ -38,6 +38,7 @@ if promoted > 0 then
 end
 more = more or promoted == LIMIT
 tally_flush()
+groups_flush()
 return {
     "ok", more and 1 or 0, n, n_dead,
     next_due(now, heard, first_score(scheduled), first_score(leases)),

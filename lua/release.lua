@@ -4,8 +4,8 @@ release: hands running jobs back at no cost: the attempt is given back.
 They go to the front of their group, or become due after a delay.
 
 KEYS     the queue's standing keys
-KEYS[24] held      set   the pod's running jobs
-KEYS[25..]         hash  the jobs
+KEYS[25] held      set   the pod's running jobs
+KEYS[26..]         hash  the jobs
 ARGV[1]  pod
 ARGV[2..] per job: fence, delay_ms (0: at once), why ("" for none), then a
          move (_move.lua)
@@ -101,4 +101,5 @@ for name, n in pairs({released = n_released, stale = n_stale}) do
     end
 end
 tally_flush()
+groups_flush()
 return {"ok", told}

@@ -2,12 +2,12 @@
 --[[
 renew: keeps the leases of one pod in one queue, with what its handlers told.
 Accepted with the current fence and pod also after the lease has ended, until
-someone else claims (and while the cap has room for it again).  A job that
+someone else claims (and while the caps have room for it again).  A job that
 somebody wants cancelled answers "cancel"; the lease is kept meanwhile.
 
 KEYS     the queue's standing keys
-KEYS[24] held       set   the pod's running jobs
-KEYS[25..]          hash  the jobs
+KEYS[25] held       set   the pod's running jobs
+KEYS[26..]          hash  the jobs
 ARGV[1]  pod
 ARGV[2]  ttl_ms
 ARGV[3]  complete   1: these are all jobs that the pod knows of
@@ -24,7 +24,7 @@ local held = KEYS[STANDING + 1]
 local pod, ttl_ms, complete = ARGV[1], tonumber(ARGV[2]), ARGV[3] == "1"
 local FIELDS = {
     "state", "pod", "fence", "kind", "parent", "chunk", "seq", "sums",
-    "attempts", "crashes", "settled", "cancel_requested",
+    "attempts", "crashes", "settled", "cancel_requested", "group",
 }
 
 local now = now_ms()
@@ -41,21 +41,32 @@ for i = STANDING + 2, #KEYS do
     end
     mentioned[rec.id] = true
 end
-local room = set_default(call("HGET", cfg, "max_workers"), 1)
-             - call("ZCARD", leases)
+local c = call("HMGET", cfg, "max_workers", "group_max")
+local room = set_default(c[1], 1) - call("ZCARD", leases)
+local group_max = set_default(c[2], 0)
+
+-- May a job that was taken back run again?
+local function has_room(rec)
+    if room <= 0 or group_max == 0 or not rec.group then
+        return room > 0
+    end
+    local n = set_default(call("HGET", running, rec.group), 0)
+    return n + (group_adds[rec.group] or 0) < group_max
+end
 
 local function lend_again(rec)
     undo_reclaim(rec)
     call("HSET", rec.key, "state", "running")
     call("SADD", held, rec.id)
     tally_move(rec.parent, "ready", "running")
+    group_add(rec.group, 1)
     room = room - 1
 end
 
 local told, ends, n_lost = {}, {}, 0
 for _, rec in ipairs(recs) do
     local is_mine = standing(rec, pod, rec.asked) == "run" and
-                    (rec.state or room > 0)
+                    (rec.state or has_room(rec))
     if is_mine then
         if not rec.state then
             lend_again(rec)
@@ -95,4 +106,5 @@ if complete and call("SCARD", held) > #ends / 2 then
     end
 end
 tally_flush()
+groups_flush()
 return {"ok", told, unmentioned}

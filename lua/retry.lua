@@ -4,7 +4,7 @@ retry: starts an ended job anew, from its cursor.  A chunk is retried through
 its parent.
 
 KEYS     the queue's standing keys
-KEYS[24] job      hash
+KEYS[25] job      hash
 ARGV[1]  replace  1: ARGV[2] is its new payload
 ARGV[2]  payload
 Returns  {"ok"}  {"unknown"}  {"state", state}: not ended, or a chunk

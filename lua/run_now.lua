@@ -3,7 +3,7 @@
 run_now: makes a scheduled job ready at once.
 
 KEYS     the queue's standing keys
-KEYS[24] job  hash
+KEYS[25] job  hash
 Returns  {"ok"}  {"unknown"}  {"state", state}
 ]]
 -- @include queue

@@ -5,8 +5,8 @@ Names the first number and is refused unless it equals the parent's `planned`,
 so that a second planner adds nothing twice.  Refused by Redis at maxmemory.
 
 KEYS     the queue's standing keys
-KEYS[24] parent  hash
-KEYS[25] tally   hash  the parent's
+KEYS[25] parent  hash
+KEYS[26] tally   hash  the parent's
 ARGV[1]  epoch
 ARGV[2]  first
 ARGV[3]  kind    of the chunks

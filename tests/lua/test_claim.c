@@ -358,6 +358,106 @@ static TEST(test_a_cooling_queue_says_until_when)
     CHECK_INT(ms_core_claim(core, "p1", 5), ==, 1);
 }
 
+/* ---- group_max ---- */
+
+static TEST(test_a_group_at_its_max_is_passed_by)
+{
+    struct ms_core *core = *state;
+    char letters[32];
+    int64_t fence;
+
+    ms_core_set(core, "group_max", 2);
+    ms_core_enqueue_many(core, "a", "ga", 5);
+    ms_core_enqueue_many(core, "b", "gb", 3);
+    ms_core_enqueue_many(core, "n", NULL, 4);
+    CHECK_INT(ms_core_claim(core, "p1", 1), ==, 1);
+    fence = core->jobs[0].fence;
+    CHECK_STR(core->jobs[0].id, "a0");
+    claim_letters(core, 10, letters);
+    CHECK_STR(letters, "bnabnnn");
+    CHECK_INT(ms_core_depth(core, "-"), ==, 4);
+    CHECK_INT(core->answer.more, ==, 0); /* nothing that may run now */
+    CHECK_STR(wake_len(core), "0");
+    DONE(core, "p1", "a0", fence);
+    CHECK_STR(wake_len(core), "1");
+    ms_core_claim_one(core, "p1", "a2");
+    CHECK_INT(ms_core_claim(core, "p1", 5), ==, 0);
+}
+
+static TEST(test_the_groups_max_counts_over_all_priorities)
+{
+    struct ms_core *core = *state;
+
+    ms_core_set(core, "group_max", 1);
+    ENQUEUE(core, .id = "a", .group = "g", .priority = 7);
+    ENQUEUE(core, .id = "b", .group = "g", .priority = 2);
+    CHECK_INT(ms_core_claim(core, "p1", 5), ==, 1);
+    CHECK_STR(core->jobs[0].id, "b");
+}
+
+static TEST(test_blocked_groups_hide_nobody)
+{
+    struct ms_core *core = *state;
+    char group[16];
+    char id[16];
+
+    ms_core_set(core, "group_max", 1);
+    for (int i = 0; i < 150; i++) {
+        snprintf(group, sizeof(group), "g%d", i);
+        ENQUEUE(core, .id = group, .group = group);
+        ms_core_claim(core, "p1", 1);
+    }
+    for (int i = 0; i < 150; i++) {
+        snprintf(group, sizeof(group), "g%d", i);
+        snprintf(id, sizeof(id), "again%d", i);
+        ENQUEUE(core, .id = id, .group = group);
+    }
+    CHECK_INT(ms_core_claim(core, "p2", 1), ==, 0);
+    CHECK_INT(core->answer.more, ==, 0);
+    ENQUEUE(core, .id = "free");
+    ms_core_claim_one(core, "p2", "free");
+}
+
+static TEST(test_every_way_out_makes_room_in_the_group)
+{
+    struct ms_core *core = *state;
+    struct ms_lease_move none = NO_MOVE;
+    int64_t fence;
+
+    ms_core_set(core, "group_max", 1);
+    ms_core_set(core, "backoff_enabled", 0);
+    ENQUEUE(core, .id = "a", .group = "g");
+    FAIL(core, "p1", "a", ms_core_claim_one(core, "p1", "a"));
+    ms_core_release(core, "p1", "a", ms_core_claim_one(core, "p1", "a"), 0);
+    fence = ms_core_claim_one(core, "p1", "a");
+    ms_core_end_lease(core, "a", 1);
+    ms_core_reap(core, NULL);
+    CHECK_INT(ms_core_renew_move(core, "p1", "a", fence, &none), ==,
+              MS_RENEW_OK);
+    ms_core_end_lease(core, "a", 1);
+    fence = ms_core_claim_one(core, "p1", "a");
+    ENQUEUE(core, .id = "b", .group = "g");
+    CHECK_INT(ms_core_claim(core, "p1", 5), ==, 0);
+    ms_core_finish(core, "p1", "a", fence, MS_FINISH_DEAD);
+    DONE(core, "p1", "b", ms_core_claim_one(core, "p1", "b"));
+    CHECK_INT(ms_test_num(core->redis, "EXISTS %s", K("running")), ==, 0);
+}
+
+static TEST(test_a_renewal_does_not_lift_a_group_over_its_max)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+
+    ms_core_set(core, "group_max", 1);
+    ENQUEUE(core, .id = "a", .group = "g");
+    fence = ms_core_claim_one(core, "p1", "a");
+    ms_core_end_lease(core, "a", 1);
+    ms_core_reap(core, NULL);
+    ENQUEUE(core, .id = "b", .group = "g", .priority = 0);
+    ms_core_claim_one(core, "p2", "b");
+    CHECK_INT(ms_core_renew(core, "p1", "a", fence), ==, MS_RENEW_LOST);
+}
+
 /* ---- due jobs ---- */
 
 static TEST(test_due_jobs_are_promoted_on_the_way)
@@ -533,6 +633,11 @@ int main(void)
         CORE(test_a_lowered_cap_kills_nobody_and_lends_nothing),
         CORE(test_a_paused_queue_lends_nothing),
         CORE(test_a_cooling_queue_says_until_when),
+        CORE(test_a_group_at_its_max_is_passed_by),
+        CORE(test_the_groups_max_counts_over_all_priorities),
+        CORE(test_blocked_groups_hide_nobody),
+        CORE(test_every_way_out_makes_room_in_the_group),
+        CORE(test_a_renewal_does_not_lift_a_group_over_its_max),
         CORE(test_due_jobs_are_promoted_on_the_way),
         CORE(test_due_ids_without_a_record_are_dropped),
         CORE(test_while_there_are_leases_nobody_stays_away_long),

@@ -322,6 +322,7 @@ static void run_sequence(void **state, long seed)
     w.cap = 4;
     srand48(seed);
     ms_core_set(w.core, "max_workers", w.cap);
+    ms_core_set(w.core, "group_max", below(3));
     for (w.step = 0; w.step < STEPS; w.step++) {
         take_step(&w);
         if (!ms_core_is_sound(w.core)) {

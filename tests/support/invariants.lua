@@ -1,6 +1,6 @@
 -- Walks all keys of a queue and returns what does not fit together.
 --
--- KEYS[1]  the queue's cfg;  ARGV[1]  1: max_workers was never lowered
+-- KEYS[1]  the queue's cfg;  ARGV[1]  1: the caps were never lowered
 local call = redis.call
 local base = string.sub(KEYS[1], 1, -4)
 local wrong = {}
@@ -133,6 +133,29 @@ for _, k in ipairs(call("KEYS", base .. "held:*")) do
             bad(pod, "holds", id, "in vain")
         end
     end
+end
+local groups = {}
+for _, rec in pairs(jobs) do
+    if rec.state == "running" and rec.group then
+        groups[rec.group] = (groups[rec.group] or 0) + 1
+    end
+end
+local group_max = tonumber(call("HGET", KEYS[1], "group_max")) or 0
+for group, n in pairs(groups) do
+    if ARGV[1] == "1" and group_max > 0 and n > group_max then
+        bad(n, "of group", group, "run and group_max is", group_max)
+    end
+end
+local counted = call("HGETALL", key("running"))
+for i = 1, #counted, 2 do
+    if tonumber(counted[i + 1]) ~= (groups[counted[i]] or 0) then
+        bad(counted[i + 1], "of group", counted[i], "run, they say, not",
+            groups[counted[i]] or 0)
+    end
+    groups[counted[i]] = nil
+end
+for group in pairs(groups) do
+    bad("of group", group, "some run and are not counted")
 end
 local running = call("ZCARD", key("leases"))
 if held ~= running then

@@ -43,11 +43,12 @@ static TEST(test_claim_names_the_standing_keys_and_what_is_held)
     struct ms_cmd cmd = MS_CMD_INIT;
 
     ms_claim_build(&cmd, &who, &ask);
-    CHECK_INT(cmd.n_keys, ==, 24);
+    CHECK_INT(cmd.n_keys, ==, 25);
     CHECK_STR(key(&cmd, 0), "ms:{f/q}:cfg");
     CHECK_STR(key(&cmd, 13), "ms:{f/q}:ring:0");
     CHECK_STR(key(&cmd, 22), "ms:{f/q}:ring:9");
-    CHECK_STR(key(&cmd, 23), "ms:{f/q}:held:pod1");
+    CHECK_STR(key(&cmd, 23), "ms:{f/q}:running");
+    CHECK_STR(key(&cmd, 24), "ms:{f/q}:held:pod1");
     CHECK_STR(argument(&cmd, 0), "pod1");
     CHECK_STR(argument(&cmd, 1), "64");
     CHECK_STR(argument(&cmd, 2), "30000");
@@ -63,8 +64,8 @@ static TEST(test_a_renewal_without_a_move_is_two_arguments)
     struct ms_cmd cmd = MS_CMD_INIT;
 
     ms_renew_build(&cmd, &who, 30000, true, jobs, 2);
-    CHECK_INT(cmd.n_keys, ==, 26);
-    CHECK_STR(key(&cmd, 25), "ms:{f/q}:job:b");
+    CHECK_INT(cmd.n_keys, ==, 27);
+    CHECK_STR(key(&cmd, 26), "ms:{f/q}:job:b");
     CHECK_STR(argument(&cmd, 2), "1");
     CHECK_STR(argument(&cmd, 3), "1700000000000");
     CHECK_STR(argument(&cmd, 4), "0");
@@ -129,7 +130,7 @@ static TEST(test_finish_names_each_outcome)
         struct ms_cmd cmd = MS_CMD_INIT;
 
         ms_finish_build(&cmd, &who, &job, 1, &ask);
-        CHECK_INT(cmd.n_keys, ==, 25);
+        CHECK_INT(cmd.n_keys, ==, 26);
         CHECK_STR(argument(&cmd, 1), "0");
         CHECK_STR(argument(&cmd, 4), "9");
         CHECK_STR(argument(&cmd, 5), words[i]);

@@ -182,9 +182,9 @@ static TEST(test_enqueue_takes_500_jobs_of_a_valid_queue)
               MS_EINVAL);
     CHECK_INT(ms_enqueue_build(&cmd, "f", "q", "T", jobs, 500, 100, NULL), ==,
               MS_OK);
-    CHECK_INT(cmd.n_keys, ==, 524);
-    CHECK_INT(cmd.n_args, ==, 524 + 1500);
-    ms_cmd_peek(&cmd, 526, &len);
+    CHECK_INT(cmd.n_keys, ==, 525);
+    CHECK_INT(cmd.n_args, ==, 525 + 1500);
+    ms_cmd_peek(&cmd, 527, &len);
     CHECK_INT(len, ==, 0); /* no options */
     ms_cmd_done(&cmd);
 }
