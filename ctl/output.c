@@ -7,13 +7,25 @@
 #include "common/mem.h"
 #include "common/units.h"
 
-/* Control characters of others' texts must not steer the terminal. */
+/* Is this a control character: below a space, DEL, or C1 (which terminals obey
+ * as well, and which UTF-8 writes as c2 80 to c2 9f)? */
+static bool is_control(const char *text, size_t left)
+{
+    unsigned char c = (unsigned char)text[0];
+    unsigned char next = left > 1 ? (unsigned char)text[1] : 0;
+
+    return c < 32 || c == 127 || (c == 0xc2 && next >= 0x80 && next <= 0x9f);
+}
+
+/* Others' texts must not steer the terminal. */
 static void add_safe(struct ms_buf *out, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
+        bool control = is_control(text + i, len - i);
 
-        ms_buf_addc(out, c < 32 || c == 127 ? '?' : text[i]);
+        if (control && (unsigned char)text[i] == 0xc2)
+            i++;
+        ms_buf_addc(out, control ? '?' : text[i]);
     }
 }
 
@@ -218,7 +230,7 @@ static void pair_write(const msgpack_object_kv *pair, struct ms_buf *out)
     const msgpack_object_str *key = &pair->key.via.str;
     size_t at = out->len;
 
-    ms_buf_add(out, key->ptr, key->size);
+    add_safe(out, key->ptr, key->size);
     ms_buf_addf(out, "%*s",
                 out->len - at < 20 ? (int)(20 - (out->len - at)) : 2, "");
     ms_output_cell(&pair->val, show_of(key->ptr, key->size), out);

@@ -67,6 +67,14 @@ static TEST(test_control_characters_do_not_reach_the_terminal)
     table_of("[{\"id\":\"a\\u001b[2Jb\\nc\\u007f\"}]", &out);
     CHECK_CONTAINS(ms_buf_str(&out), "a?[2Jb?c?");
     CHECK(strchr(ms_buf_str(&out), '\x1b') == NULL);
+    ms_buf_clear(&out);
+    table_of("[{\"id\":\"a\xc2\x9b"
+             "2Jb\xc2\xa9\"}]",
+             &out); /* C1; (c) */
+    CHECK_CONTAINS(ms_buf_str(&out), "a?2Jb\xc2\xa9");
+    ms_buf_clear(&out);
+    pairs_of("{\"k\\u001b[2J\":1}", &out);
+    CHECK_CONTAINS(ms_buf_str(&out), "k?[2J");
     ms_buf_done(&out);
 }
 
