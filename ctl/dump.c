@@ -1,5 +1,6 @@
 #include "ctl/dump.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,7 +223,7 @@ static void import_fields(const struct ms_job *job,
     if (ms_dump_rate(facts) < 0)
         ms_json_null(json);
     else
-        ms_json_double(json, ms_dump_rate(facts));
+        ms_json_double(json, round(ms_dump_rate(facts) * 10) / 10);
     key_int(json, "eta_s", eta < 0 ? -1 : (eta + 999) / 1000);
     ms_json_key(json, "stalled");
     ms_json_bool(json, ms_dump_is_stalled(facts));

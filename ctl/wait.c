@@ -92,12 +92,13 @@ enum ms_err ms_wait_job(struct ms_ctl *ctl, const char *queue, const char *id,
     for (;;) {
         int64_t left = timeout_ms - (ms_clock_mono_ms() - start);
         enum ms_err err = ended_ask(ctl->client, queue, id, &ended, error);
+        bool last = ended || (timeout_ms >= 0 && left <= 0);
 
         if (err == MS_OK && round != NULL)
-            err = round(arg, error);
+            err = round(arg, last, error);
         if (err != MS_OK)
             return err;
-        if (ended || (timeout_ms >= 0 && left <= 0))
+        if (last)
             return wait_end(ctl, queue, id, error);
         if (timeout_ms >= 0 && left < pause)
             pause = left;

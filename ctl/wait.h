@@ -12,8 +12,9 @@
 enum ms_err ms_wait_timeout(const struct ms_ctl *ctl, int64_t fallback_ms,
                             int64_t *out_ms, struct ms_error *error);
 
-/* Called once a round while the job has not ended. */
-typedef enum ms_err ms_wait_fn(void *arg, struct ms_error *error);
+/* Called once a round; `last`: the wait is over, and the job is printed
+ * next. */
+typedef enum ms_err ms_wait_fn(void *arg, bool last, struct ms_error *error);
 
 /* Waits, prints the job, and sets the exit code: 0 done, 4 dead, 5 not ended
  * in time (the job is printed as it stands).  Ctrl-C: exit code 130 and nothing

@@ -37,12 +37,19 @@ struct ms_watch *ms_watch_new(struct ms_ctl *ctl, const char *queue,
     return watch;
 }
 
+/* What is printed next begins on a line of its own. */
+static void bar_end(struct ms_watch *watch)
+{
+    if (watch->drawn)
+        fputc('\n', stderr);
+    watch->drawn = false;
+}
+
 void ms_watch_free(struct ms_watch *watch)
 {
     if (watch == NULL)
         return;
-    if (watch->drawn)
-        fputc('\n', stderr);
+    bar_end(watch);
     free(watch);
 }
 
@@ -118,8 +125,7 @@ static void stalled_tell(struct ms_watch *watch,
     bool stalled = ms_dump_is_stalled(facts);
 
     if (stalled && !watch->told_stalled) {
-        if (watch->drawn)
-            fputc('\n', stderr);
+        bar_end(watch);
         ms_ctl_warn("stalled: no byte in %d s; is queue '%s' paused, or "
                     "without pods? (musterctl status)",
                     MS_DUMP_STALLED_MS / 1000, watch->queue);
@@ -127,7 +133,7 @@ static void stalled_tell(struct ms_watch *watch,
     watch->told_stalled = stalled;
 }
 
-enum ms_err ms_watch_round(void *arg, struct ms_error *error)
+enum ms_err ms_watch_round(void *arg, bool last, struct ms_error *error)
 {
     struct ms_watch *watch = arg;
     struct ms_dump_facts facts;
@@ -140,13 +146,15 @@ enum ms_err ms_watch_round(void *arg, struct ms_error *error)
         return err;
     sample_make(watch, &facts, &sample);
     ms_progress_add(&watch->progress, &sample);
-    if (facts.ended_ms != 0)
-        watch->plain_at_ms = 0;
+    if (last)
+        watch->plain_at_ms = 0; /* the last line is due in any case */
     if (watch->bar)
         bar_draw(watch);
     else
         plain_print(watch, facts.now_ms);
     stalled_tell(watch, &facts);
+    if (last)
+        bar_end(watch);
     ms_job_free(job);
     return MS_OK;
 }

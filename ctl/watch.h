@@ -14,4 +14,4 @@ struct ms_watch *ms_watch_new(struct ms_ctl *ctl, const char *queue,
 void ms_watch_free(struct ms_watch *watch);
 
 /* One look; a ms_wait_fn. */
-enum ms_err ms_watch_round(void *arg, struct ms_error *error);
+enum ms_err ms_watch_round(void *arg, bool last, struct ms_error *error);

@@ -3,9 +3,12 @@
 #include "tests/support/core.h"
 #include "tests/support/ctl.h"
 
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CHECK_AT(run, path, text) CHECK_STR(ms_ctl_at((run), (path)), (text))
@@ -303,6 +306,63 @@ static TEST(test_waiting_shows_plain_lines_and_ends_with_the_job)
     free(source);
 }
 
+/* Starts the import on a terminal of 100 columns; returns its pid. */
+static pid_t import_on_terminal(struct ms_core *core, const char *source,
+                                int *out_terminal)
+{
+    struct winsize size = {.ws_row = 25, .ws_col = 100};
+    const char *program = MS_TEST_BIN_DIR "/musterctl";
+    pid_t pid = forkpty(out_terminal, NULL, NULL, &size);
+
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        setenv("TERM", "xterm", 1);
+        execl(program, program, "--redis", ms_test_redis_url(core->redis),
+              "--fleet", "m", "dump", "import", source, "--queue", "q",
+              "--wait", (char *)NULL);
+        _exit(127);
+    }
+    CHECK(pid > 0);
+    return pid;
+}
+
+/* Adds what comes next; false at the end. */
+static bool terminal_read(int terminal, struct ms_buf *text)
+{
+    char *room = ms_buf_reserve(text, 4096);
+    ssize_t got = read(terminal, room, 4096);
+
+    if (got > 0)
+        text->len += (size_t)got;
+    return got > 0;
+}
+
+/* A bar is drawn over and over on one line, and what follows it begins on a
+ * line of its own. */
+static TEST(test_a_terminal_shows_a_bar)
+{
+    struct ms_core *core = *state;
+    struct ms_buf text = MS_BUF_INIT;
+    char *source = source_file();
+    int terminal, status = -1;
+    pid_t pid = import_on_terminal(core, source, &terminal);
+
+    while (strstr(ms_buf_str(&text), "0 docs") == NULL)
+        CHECK(terminal_read(terminal, &text));
+    CHECK_INT(ms_core_conclude(core, parent_id(core), true, "\x80"), ==, MS_OK);
+    while (terminal_read(terminal, &text))
+        ;
+    CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+    CHECK_INT(status, ==, 0);
+    CHECK_CONTAINS(ms_buf_str(&text), "\r[   ");
+    CHECK_CONTAINS(ms_buf_str(&text), "pods\033[K\r\nid  ");
+    CHECK(strstr(ms_buf_str(&text), "bytes=") == NULL);
+    close(terminal);
+    ms_test_text(core->redis, "FLUSHALL");
+    ms_buf_done(&text);
+    free(source);
+}
+
 static TEST(test_waiting_for_an_import_that_dies_exits_with_4)
 {
     struct ms_core *core = *state;
@@ -438,6 +498,7 @@ int main(void)
         CORE(test_cancel_and_retry_with_more_errors),
         CORE(test_other_jobs_are_no_imports),
         CORE(test_waiting_shows_plain_lines_and_ends_with_the_job),
+        CORE(test_a_terminal_shows_a_bar),
         CORE(test_waiting_for_an_import_that_dies_exits_with_4),
         CORE(test_an_interrupt_leaves_the_import_running),
         CORE(test_documents_are_put_read_counted_and_deleted),
