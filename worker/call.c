@@ -82,14 +82,10 @@ static void take_answer(struct ms_station *st,
     st->hungry = answer->more && answer->status == MS_CLAIM_OK &&
                  (answer->n_jobs > 0 || ++st->empty_looks < 10);
     ms_station_schedule_poll(st, answer);
-    if (st->env->draining) {
-        struct ms_held *held;
-
-        while ((held = ms_joblist_pop(&st->claimed)) != NULL)
-            ms_joblist_push(&st->back, held);
-    } else {
+    if (st->env->draining)
+        ms_station_hand_back(st);
+    else
         ms_station_place(st);
-    }
 }
 
 /* ---- how a call failed ---- */

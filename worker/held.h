@@ -7,7 +7,7 @@
  *
  * Made by fetch from a claim's answer, run by slots, kept alive by renew,
  * ended by finish.  A job that Redis says is lost stays here, marked, until
- * its handler has stopped; nothing is written for it any more.
+ * its handler has stopped; but for "done" nothing is written for it any more.
  */
 #pragma once
 
@@ -76,7 +76,7 @@ struct ms_held {
     struct ms_held *prev, *next; /* in the list of its state, by station */
     struct ms_station *station;
     enum ms_held_state state;
-    bool lost;
+    bool lost, cancelled; /* the handler is to stop, or not to begin */
     char *id, *kind, *queue;
     struct ms_bytes payload;
     bool json; /* how the payload is encoded */

@@ -254,7 +254,7 @@ void ms_station_lose(struct ms_station *st, struct ms_held *held)
         ms_joblist_remove(&st->claimed, held);
         ms_held_free(held);
     }
-    /* ENDED: its finish will be refused and counted. */
+    /* ENDED: what was sent for it will be refused and counted. */
 }
 
 void ms_station_on_checkpoint(struct ms_held *held,
@@ -271,9 +271,18 @@ void ms_station_on_checkpoint(struct ms_held *held,
         ms_station_renew(held->station);
 }
 
-static bool is_resumable_end(const struct ms_ending *ending)
+/* Where a job goes that has ended.  Of a lost one only what was done is told:
+ * if nobody has claimed it since, that spares a second run.  How it ends
+ * otherwise is what our own stop made of it, and "cancelled" would be believed
+ * where the lease had merely ended. */
+static void sort_ended(struct ms_station *st, struct ms_held *held)
 {
-    return ending->outcome == MS_RELEASED;
+    if (held->lost && held->ending.outcome != MS_DONE)
+        ms_held_free(held);
+    else if (held->ending.outcome == MS_RELEASED)
+        ms_joblist_push(&st->back, held);
+    else
+        ms_joblist_push(&st->ended, held);
 }
 
 /* Slots speak msgpack; a job's result is kept the way its payload is. */
@@ -300,16 +309,28 @@ void ms_station_on_ended(struct ms_held *held, struct ms_ending *ending)
     held->state = MS_HELD_ENDED;
     if (held->json && held->ending.result.data != NULL)
         result_to_json(&held->ending.result);
-    if (held->lost && !st->env->draining)
+    if (held->lost)
         ms_log(MS_INFO, "station", "lost_stopped", "queue=%s job=%s", st->queue,
                held->id);
-    /* Also for a lost one: Redis refuses it and counts the stale write. */
-    if (is_resumable_end(&held->ending))
-        ms_joblist_push(&st->back, held);
-    else
-        ms_joblist_push(&st->ended, held);
+    sort_ended(st, held);
     if (st->at_cap)
         st->hungry = true;
+}
+
+/* A job that runs here no more, or never did, and is to be released. */
+static void send_back(struct ms_station *st, struct ms_held *held)
+{
+    held->state = MS_HELD_ENDED;
+    held->ending.outcome = MS_RELEASED;
+    sort_ended(st, held);
+}
+
+/* It was cancelled before it began. */
+static void end_cancelled(struct ms_station *st, struct ms_held *held)
+{
+    held->state = MS_HELD_ENDED;
+    held->ending.outcome = MS_CANCELLED;
+    ms_joblist_push(&st->ended, held);
 }
 
 void ms_station_on_returned(struct ms_held *held)
@@ -322,8 +343,10 @@ void ms_station_on_returned(struct ms_held *held)
         ms_held_free(held);
         return;
     }
-    if (st->env->draining)
-        ms_joblist_push(&st->back, held);
+    if (held->cancelled)
+        end_cancelled(st, held);
+    else if (st->env->draining)
+        send_back(st, held);
     else
         ms_joblist_push_front(&st->claimed, held); /* placed by the next step */
 }
@@ -336,30 +359,27 @@ void ms_station_cancel(struct ms_station *st, const char *id)
 
     if (held == NULL || held->state == MS_HELD_ENDED)
         return;
+    held->cancelled = true; /* slots may return it instead of stopping it */
     if (held->state == MS_HELD_RUNNING) {
         ms_slots_stop(st->env->slots, held, MS_STOP_CANCEL);
         return;
     }
-    if (ms_joblist_find(&st->claimed, id) == NULL)
-        return;
     ms_joblist_remove(&st->claimed, held);
-    held->state = MS_HELD_ENDED;
-    held->ending.outcome = MS_CANCELLED;
-    ms_joblist_push(&st->ended, held);
+    end_cancelled(st, held);
     ms_station_step(st);
 }
 
-static void hand_back_claimed(struct ms_station *st)
+void ms_station_hand_back(struct ms_station *st)
 {
     struct ms_held *held;
 
     while ((held = ms_joblist_pop(&st->claimed)) != NULL)
-        ms_joblist_push(&st->back, held);
+        send_back(st, held);
 }
 
 void ms_station_drain(struct ms_station *st)
 {
-    hand_back_claimed(st);
+    ms_station_hand_back(st);
     for (struct ms_held *held = st->running.first, *next; held != NULL;
          held = next) {
         next = held->next;
@@ -372,12 +392,10 @@ void ms_station_give_up(struct ms_station *st)
 {
     struct ms_held *held;
 
-    hand_back_claimed(st);
+    ms_station_hand_back(st);
     while ((held = ms_joblist_pop(&st->running)) != NULL) {
         held->slot = NULL; /* slots is gone, and its children with it */
-        held->state = MS_HELD_ENDED;
-        held->ending.outcome = MS_RELEASED;
-        ms_joblist_push(&st->back, held);
+        send_back(st, held);
     }
     ms_station_step(st);
 }

@@ -58,6 +58,9 @@ struct ms_held *ms_station_find(const struct ms_station *station,
  * more. */
 void ms_station_lose(struct ms_station *station, struct ms_held *held);
 
+/* What has no slot yet is to be released. */
+void ms_station_hand_back(struct ms_station *station);
+
 /* Gives claimed jobs to slots, as far as there is room. */
 void ms_station_place(struct ms_station *station);
 

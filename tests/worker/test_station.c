@@ -3,6 +3,7 @@
  * was given to them and says when and how a job ends.
  */
 #include <ev.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/admin.h"
@@ -146,6 +147,20 @@ static void end(struct ms_held *held, enum ms_outcome outcome)
 static int64_t running(void)
 {
     return ms_test_num(server, "ZCARD %sleases", Q);
+}
+
+/* Somebody else claims whatever this pod holds. */
+static void lose_all(void)
+{
+    const struct ms_reply *ids = ms_test_cmd(server, "SMEMBERS " Q "held:" POD);
+    char id[8][MS_ULID_LEN + 1];
+    size_t n = ids->n_items;
+
+    CHECK_INT(n, <=, MS_COUNT_OF(id));
+    for (size_t i = 0; i < n; i++)
+        snprintf(id[i], sizeof(id[i]), "%s", ids->items[i].str);
+    for (size_t i = 0; i < n; i++)
+        ms_test_text(server, "HSET %sjob:%s pod other", Q, id[i]);
 }
 
 /* ---- tests ---- */
@@ -319,6 +334,84 @@ static TEST(test_a_finish_with_an_old_fence_changes_nothing)
     free(id);
 }
 
+/* The lease had ended, the job is ready again, and the cap leaves no room to
+ * take it back.  The stop that follows is ours, and nobody's wish. */
+static TEST(test_a_lost_job_that_was_stopped_stays_in_the_queue)
+{
+    char *id;
+
+    enqueue(1);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 1);
+    id = ms_xstrdup(given[0]->id);
+    ms_test_text(server, "ZREM %sleases %s", Q, id);
+    ms_test_text(server, "HDEL %sjob:%s state", Q, id);
+    ms_test_text(server, "HSET %scfg max_workers 0", Q);
+    ms_station_reconnected(station);
+    RUN_UNTIL(stopped == given[0]);
+    end(given[0], MS_CANCELLED);
+    CHECK_INT(ms_station_held(station), ==, 0);
+    RUN_UNTIL(ms_station_is_empty(station));
+    CHECK_STR(ms_test_text(server, "HGET %sjob:%s state", Q, id), "(nil)");
+    free(id);
+}
+
+/* If it was done all the same, and nobody else began, once is enough. */
+static TEST(test_a_lost_job_that_was_done_is_committed_if_nobody_has_it)
+{
+    char *id;
+
+    enqueue(1);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 1);
+    id = ms_xstrdup(given[0]->id);
+    ms_test_text(server, "ZREM %sleases %s", Q, id);
+    ms_test_text(server, "HDEL %sjob:%s state", Q, id);
+    ms_test_text(server, "HSET %scfg max_workers 0", Q);
+    ms_station_reconnected(station);
+    RUN_UNTIL(stopped == given[0]);
+    end(given[0], MS_DONE);
+    RUN_UNTIL(ms_station_is_empty(station));
+    CHECK_STR(ms_test_text(server, "HGET %sjob:%s state", Q, id), "done");
+    free(id);
+}
+
+/* The answer that it is lost finds it on its way back. */
+static TEST(test_a_claimed_job_is_lost_while_it_is_handed_back)
+{
+    ahead = 2;
+    enqueue(2);
+    ms_station_wake(station);
+    capacity = ahead = 0; /* no room any more when the answer comes */
+    RUN_UNTIL(ms_station_held(station) == 2);
+    lose_all();
+    ms_station_reconnected(station);
+    env.draining = true;
+    ms_station_drain(station);
+    RUN_UNTIL(ms_station_is_empty(station));
+    CHECK_INT(ms_station_held(station), ==, 0);
+}
+
+/* Slots give back what had not begun instead of stopping it. */
+static TEST(test_a_cancelled_job_that_had_not_begun_does_not_begin)
+{
+    char *id;
+
+    enqueue(1);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 1);
+    id = ms_xstrdup(given[0]->id);
+    ms_station_cancel(station, id);
+    CHECK(stopped == given[0]);
+    n_given = 0;
+    ms_station_on_returned(stopped);
+    ms_station_step(station);
+    CHECK_INT(n_given, ==, 0);
+    RUN_UNTIL(ms_station_is_empty(station));
+    CHECK_STR(ms_test_text(server, "HGET %sjob:%s state", Q, id), "dead");
+    free(id);
+}
+
 static TEST(test_a_cancel_is_heard_at_the_next_renewal)
 {
     struct ms_cmd cmd = MS_CMD_INIT;
@@ -434,6 +527,10 @@ int main(void)
         BENCHED(test_a_finish_takes_the_last_checkpoint_along),
         BENCHED(test_a_lost_lease_stops_the_handler),
         BENCHED(test_a_finish_with_an_old_fence_changes_nothing),
+        BENCHED(test_a_lost_job_that_was_stopped_stays_in_the_queue),
+        BENCHED(test_a_lost_job_that_was_done_is_committed_if_nobody_has_it),
+        BENCHED(test_a_claimed_job_is_lost_while_it_is_handed_back),
+        BENCHED(test_a_cancelled_job_that_had_not_begun_does_not_begin),
         BENCHED(test_a_cancel_is_heard_at_the_next_renewal),
         BENCHED(test_leases_it_does_not_know_go_back),
         BENCHED(test_a_finish_survives_a_restart_of_redis),
