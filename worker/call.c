@@ -101,7 +101,7 @@ static void call_failed(struct ms_station *st, enum ms_err err, const char *why,
         ms_joblist_push_front(&st->ended, held);
     }
     if (claimed)
-        st->suspicious = true;
+        st->suspicious = MS_STATION_SUSPICIONS;
     st->hungry = true;
     if (err == MS_EDOWN)
         return; /* the connection's return goes on from here */

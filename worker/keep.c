@@ -59,6 +59,7 @@ struct renew_walk {
     struct ms_station *station;
     struct renewed_job *jobs;
     size_t n_jobs;
+    bool complete;
 };
 
 static struct ms_held *find_renewed(struct renew_walk *walk, size_t i)
@@ -164,6 +165,8 @@ static void on_renewed(enum ms_err err, const struct ms_reply *reply, void *arg)
         ms_error_set(&error, err, "%s", ms_reply_str(reply, ""));
     if (err != MS_OK)
         renew_failed(walk, err, error.text);
+    else if (walk->complete && st->suspicious > 0)
+        st->suspicious--;
     walk_free(walk);
     if (err == MS_OK && has_news(st))
         ms_station_renew(st);
@@ -236,6 +239,7 @@ static void send_renew(struct ms_station *st, bool all, size_t n)
     };
 
     walk->station = st;
+    walk->complete = all;
     walk->jobs = ms_xcalloc(n, sizeof(*walk->jobs));
     add_list(&request, &st->running, all, walk);
     if (all) {
@@ -269,10 +273,8 @@ void ms_station_renew(struct ms_station *st)
         st->renew_all = false;
     /* With nothing held there is nothing to keep, but a claim whose answer
      * was lost is found only by asking. */
-    if (n == 0 && !(all && st->suspicious))
+    if (n == 0 && !(all && st->suspicious > 0))
         return;
-    if (all)
-        st->suspicious = false;
     send_renew(st, all, n);
 }
 

@@ -380,6 +380,8 @@ void ms_station_hand_back(struct ms_station *st)
 void ms_station_drain(struct ms_station *st)
 {
     ms_station_hand_back(st);
+    if (st->suspicious > 0)
+        st->renew_all = true; /* what it does not know would stay behind */
     for (struct ms_held *held = st->running.first, *next; held != NULL;
          held = next) {
         next = held->next;
@@ -402,7 +404,9 @@ void ms_station_give_up(struct ms_station *st)
 
 bool ms_station_is_empty(const struct ms_station *st)
 {
-    return ms_station_held(st) == 0 && st->call == NULL && st->release == NULL;
+    return ms_station_held(st) == 0 && st->call == NULL &&
+           st->release == NULL &&
+           st->suspicious < MS_STATION_SUSPICIONS; /* asked, and answered */
 }
 
 int ms_station_held(const struct ms_station *st)

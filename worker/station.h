@@ -94,7 +94,7 @@ void ms_station_drain(struct ms_station *station);
 /* The grace is over: every job that is left goes back. */
 void ms_station_give_up(struct ms_station *station);
 
-/* Nothing held, nothing under way. */
+/* Nothing held, nothing under way, and no claim of which that is unknown. */
 bool ms_station_is_empty(const struct ms_station *station);
 
 /* Jobs held, and jobs ended whose outcome is not committed yet. */

@@ -9,6 +9,11 @@
 
 struct renew_walk;
 
+/* How many whole renewals must be answered after a claim's answer was lost. The
+ * first one may overtake the claim, where Redis slept on an old connection and
+ * woke to both of them; the last one goes out before the lease would end. */
+#define MS_STATION_SUSPICIONS 3
+
 struct ms_station {
     struct ms_station_env *env;
     char *queue;
@@ -30,8 +35,8 @@ struct ms_station {
     struct ms_request *renew;
     struct renew_walk *walk; /* what it is about; freed with it */
     struct ms_request *release;
-    bool renew_all;  /* the next renewal is of everything */
-    bool suspicious; /* a claim's answer was lost */
+    bool renew_all; /* the next renewal is of everything */
+    int suspicious; /* a claim's answer was lost: ask so often, what we hold */
 
     ev_timer poll;  /* fallback look, or the next due moment */
     ev_timer keep;  /* a third of the TTL */

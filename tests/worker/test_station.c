@@ -1,167 +1,7 @@
-/*
- * The station on a real Redis, with slots that the test plays: it sees what
- * was given to them and says when and how a job ends.
- */
-#include <ev.h>
-#include <stdio.h>
-#include <stdlib.h>
+/* The station: what it claims, what it commits, what it hands back. */
+#include "tests/worker/fixture_station.h"
 
-#include "common/admin.h"
-#include "common/enqueue.h"
-#include "common/ulid.h"
-#include "tests/support/support.h"
-#include "worker/station.h"
-
-#define POD "01POD"
-#define Q   "ms:{f/q}:"
-
-/* ---- slots, played ---- */
-
-static struct ms_held *given[600];
-static int n_given, capacity, ahead;
-static struct ms_held *stopped;
-static enum ms_stop stop_reason;
-static int64_t committed_seq;
-
-int ms_slots_idle(const struct ms_slots *slots)
-{
-    return capacity > n_given ? capacity - n_given : 0;
-}
-
-int ms_slots_room_ahead(const struct ms_slots *slots)
-{
-    return ahead;
-}
-
-bool ms_slots_run(struct ms_slots *slots, struct ms_held *held)
-{
-    if (n_given >= capacity + ahead)
-        return false;
-    given[n_given++] = held;
-    return true;
-}
-
-void ms_slots_stop(struct ms_slots *slots, struct ms_held *held,
-                   enum ms_stop reason)
-{
-    stopped = held;
-    stop_reason = reason;
-}
-
-void ms_slots_committed(struct ms_slots *slots, struct ms_held *held,
-                        int64_t seq)
-{
-    committed_seq = seq;
-}
-
-static void ungive(struct ms_held *held)
-{
-    for (int i = 0; i < n_given; i++)
-        if (given[i] == held)
-            given[i] = given[--n_given];
-}
-
-/* ---- the bench ---- */
-
-static struct ms_test_redis *server;
-static struct ev_loop *loop;
-static struct ms_station_env env;
-static struct ms_station *station;
-
-static void on_changed(void *arg)
-{
-}
-
-static int connect_env(void)
-{
-    const struct ms_redis_options options = {.url = ms_test_redis_url(server)};
-
-    CHECK_INT(ms_redis_new(loop, &options, &env.redis, NULL), ==, MS_OK);
-    ms_redis_start(env.redis);
-    return ms_redis_wait_up(env.redis, 10000, NULL);
-}
-
-static int setup(void **state)
-{
-    server = ms_test_redis_start(NULL);
-    loop = ev_loop_new(0);
-    env = (struct ms_station_env){
-        .loop = loop,
-        .fleet = "f",
-        .pod = POD,
-        .kinds = ",noop.echo,",
-        .ttl_ms = 30000,
-        .changed = on_changed,
-    };
-    CHECK_INT(connect_env(), ==, MS_OK);
-    n_given = ahead = 0;
-    capacity = 4;
-    stopped = NULL;
-    committed_seq = 0;
-    ms_test_text(server, "HSET %scfg max_workers 100", Q);
-    station = ms_station_new(&env, "q");
-    ms_station_set_cap(station, 100);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    ms_station_free(station);
-    ms_redis_free(env.redis);
-    ev_loop_destroy(loop);
-    ms_test_redis_stop(server);
-    return 0;
-}
-
-#define RUN_UNTIL(cond) WAIT_FOR(10000, (ev_run(loop, EVRUN_NOWAIT), (cond)))
-
-static void enqueue(int n)
-{
-    for (int i = 0; i < n; i++) {
-        struct ms_new_job job = {.kind = "noop.echo",
-                                 .payload = "\xc0",
-                                 .payload_len = 1,
-                                 .priority = MS_PRIORITY_DEFAULT};
-        struct ms_cmd cmd = MS_CMD_INIT;
-        char id[MS_ULID_LEN + 1], token[MS_ULID_LEN + 1];
-
-        ms_ulid_new(id);
-        ms_ulid_new(token);
-        job.id = id;
-        CHECK_INT(ms_enqueue_build(&cmd, "f", "q", token, &job, 1, 1 << 20,
-                                   NULL),
-                  ==, MS_OK);
-        ms_test_run(server, &cmd);
-    }
-}
-
-static void end(struct ms_held *held, enum ms_outcome outcome)
-{
-    struct ms_ending ending = {.outcome = outcome};
-
-    ungive(held);
-    ms_station_on_ended(held, &ending);
-    ms_station_step(station);
-}
-
-static int64_t running(void)
-{
-    return ms_test_num(server, "ZCARD %sleases", Q);
-}
-
-/* Somebody else claims whatever this pod holds. */
-static void lose_all(void)
-{
-    const struct ms_reply *ids = ms_test_cmd(server, "SMEMBERS " Q "held:" POD);
-    char id[8][MS_ULID_LEN + 1];
-    size_t n = ids->n_items;
-
-    CHECK_INT(n, <=, MS_COUNT_OF(id));
-    for (size_t i = 0; i < n; i++)
-        snprintf(id[i], sizeof(id[i]), "%s", ids->items[i].str);
-    for (size_t i = 0; i < n; i++)
-        ms_test_text(server, "HSET %sjob:%s pod other", Q, id[i]);
-}
+#include <signal.h>
 
 /* ---- tests ---- */
 
@@ -453,14 +293,7 @@ static TEST(test_a_finish_survives_a_restart_of_redis)
     char *id;
 
     teardown(NULL);
-    setup(NULL);
-    ms_station_free(station);
-    ms_redis_free(env.redis);
-    ms_test_redis_stop(server);
-    server = ms_test_redis_start(aof);
-    CHECK_INT(connect_env(), ==, MS_OK);
-    ms_test_text(server, "HSET %scfg max_workers 100", Q);
-    station = ms_station_new(&env, "q");
+    setup_with(aof, 30000);
     enqueue(1);
     ms_station_wake(station);
     RUN_UNTIL(n_given == 1);
@@ -470,8 +303,6 @@ static TEST(test_a_finish_survives_a_restart_of_redis)
     end(given[0], MS_DONE);
     CHECK_INT(ms_station_held(station), ==, 1);
     ms_test_redis_up(server);
-    RUN_UNTIL(ms_redis_is_up(env.redis));
-    ms_station_reconnected(station);
     RUN_UNTIL(ms_station_is_empty(station));
     CHECK_STR(ms_test_text(server, "HGET %sjob:%s state", Q, id), "done");
     free(id);
@@ -509,8 +340,6 @@ static TEST(test_what_the_grace_did_not_end_goes_back)
     CHECK_INT(running(), ==, 0);
     CHECK_INT(ms_test_num(server, "HGET %sdepth -", Q), ==, 1);
 }
-
-#define BENCHED(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
