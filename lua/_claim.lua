@@ -12,7 +12,8 @@ local CLAIM_MAX = 256
 local function open_group(p, group, want)
     local key = base .. "ready:" .. p .. ":" .. group
     return {
-        key = key, group = group, used = 0, turn = 0, before = 0,
+        key = key, group = group, priority = tostring(p), used = 0, turn = 0,
+        before = 0,
         -- One more than is wanted tells whether something stays.
         ids = call("LRANGE", key, 0, want),
     }
@@ -30,12 +31,12 @@ local function peek_id(g)
 end
 
 -- Looks at the job behind an id: what to do with it, or nil for an id whose
--- job is gone, not ready any more, or seen already.
-local function look(pick, id)
+-- job is gone, not ready any more, in another list by now (its id was enqueued
+-- anew), or seen already.
+local function look(pick, g, id)
     if pick.seen[id] then
         return nil
     end
-    pick.seen[id] = true
     local key = job_key(id)
     local fields = call("HGETALL", key)
     -- Eight names at once: a table that grows is the dearest part of this.
@@ -46,9 +47,11 @@ local function look(pick, id)
     for i = 1, #fields, 2 do
         job[fields[i]] = fields[i + 1]
     end
-    if not job.kind or job.state then
+    if not job.kind or job.state or (job.group or "-") ~= g.group or
+       (job.priority or "5") ~= g.priority then
         return nil
     end
+    pick.seen[id] = true
     return job
 end
 
@@ -82,7 +85,7 @@ local function take_turn(pick, g)
         end
         g.used = g.used + 1
         pick.budget = pick.budget - 1
-        local job = look(pick, id)
+        local job = look(pick, g, id)
         if job and sort_job(pick, job) then
             pick.turns = pick.turns + 1
             g.turn = pick.turns

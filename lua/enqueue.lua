@@ -3,7 +3,8 @@
 enqueue: puts jobs into a queue, once however often the call is repeated.
 The token is remembered for ten minutes with the answer; an id that a user
 chose is remembered as long after its record has gone.  Refused by Redis as a
-whole at maxmemory, and as a whole when the queue is at max_length.
+whole at maxmemory, and as a whole when the queue is at max_length; with
+when_full at drop_oldest as many old ready jobs end as dead instead.
 
 KEYS     the queue's standing keys
 KEYS[25] token  string  made for this call
@@ -19,6 +20,7 @@ Returns  {"ok", n_enqueued, {index, id, ...}}
 -- @include queue
 -- @include now
 -- @include ready
+-- @include drop
 local token = KEYS[STANDING + 1]
 local n = #KEYS - STANDING - 1
 local KEEP_TOKEN_MS = 600000
@@ -78,11 +80,18 @@ for i = 1, n do
     end
 end
 
-local most = tonumber(call("HGET", cfg, "max_length")) or 0
+local c = call("HMGET", cfg, "max_length", "when_full")
+local most = set_default(c[1], 0)
 if most > 0 then
-    local length = (tonumber(call("HGET", depth, "-")) or 0)
+    local length = set_default(call("HGET", depth, "-"), 0)
                    + call("ZCARD", scheduled) + call("ZCARD", parked)
-    if length + #jobs > most then
+    local over = length + #jobs - most
+    local spared = {} -- those that stand for a job of this call
+    for i = 2, #dedup, 2 do
+        spared[dedup[i]] = true
+    end
+    if over > 0 and (c[2] ~= "drop_oldest" or #jobs > most or
+                     not make_room(over, now, spared)) then
         return {"full", length}
     end
 end

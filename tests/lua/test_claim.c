@@ -262,6 +262,21 @@ static TEST(test_an_id_that_stands_twice_is_lent_once)
     CHECK_INT(ms_core_claim(core, "p2", 10), ==, 0);
 }
 
+/* Its id was enqueued anew elsewhere; the old entry is not its turn. */
+static TEST(test_an_id_counts_in_its_own_list_alone)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .priority = 0, .group = "g");
+    ms_core_delete(core, "a");
+    ENQUEUE(core, .id = "b");
+    ENQUEUE(core, .id = "a", .priority = 5, .group = "h");
+    CHECK_INT(ms_core_claim(core, "p1", 1), ==, 1);
+    CHECK_STR(core->jobs[0].id, "b");
+    CHECK_INT(ms_core_claim(core, "p1", 1), ==, 1);
+    CHECK_STR(core->jobs[0].id, "a");
+}
+
 static TEST(test_expired_jobs_end_as_dead_when_their_turn_comes)
 {
     struct ms_core *core = *state;
@@ -626,6 +641,7 @@ int main(void)
         CORE(test_ids_of_cancelled_jobs_are_skipped),
         CORE(test_a_long_run_of_dead_ids_is_stepped_over_in_bounds),
         CORE(test_an_id_that_stands_twice_is_lent_once),
+        CORE(test_an_id_counts_in_its_own_list_alone),
         CORE(test_expired_jobs_end_as_dead_when_their_turn_comes),
         CORE(test_a_count_of_jobs_that_are_not_there_is_mended),
         CORE(test_no_claim_lifts_running_over_max_workers),

@@ -254,6 +254,105 @@ static TEST(test_max_length_refuses_a_call_as_a_whole)
     CHECK_INT(ms_core_enqueue_all(core, "T1", jobs + 1, 1), ==, 1);
 }
 
+/* ---- when_full: drop_oldest ---- */
+
+static void drop_oldest(struct ms_core *core, int64_t max_length)
+{
+    ms_core_set(core, "max_length", max_length);
+    ms_test_cmd(core->redis, "HSET %s when_full drop_oldest", K("cfg"));
+}
+
+static TEST(test_the_oldest_make_room_where_the_queue_says_so)
+{
+    struct ms_core *core = *state;
+
+    drop_oldest(core, 3);
+    ms_core_enqueue_many(core, "j", NULL, 3);
+    ms_core_enqueue_many(core, "n", NULL, 2);
+    CHECK_STR(ms_core_state(core, "j0"), "dead");
+    CHECK_STR(ms_core_state(core, "j1"), "dead");
+    CHECK_STR(ms_core_state(core, "j2"), "ready");
+    CHECK_CONTAINS(ms_core_field(core, "j0", "error"), "dropped");
+    CHECK_INT(ms_core_stat(core, "dropped"), ==, 2);
+    CHECK_INT(ms_core_depth(core, "-"), ==, 3);
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("ready:5:-")), ==, 3);
+}
+
+static TEST(test_the_least_important_make_room_first)
+{
+    struct ms_core *core = *state;
+
+    drop_oldest(core, 3);
+    ENQUEUE(core, .id = "high", .priority = 0);
+    ENQUEUE(core, .id = "old", .group = "g", .priority = 7);
+    ENQUEUE(core, .id = "young", .group = "h", .priority = 7);
+    ms_test_cmd(core->redis, "HSET %s created_ms 5", K("job:old"));
+    ENQUEUE(core, .id = "new", .priority = 7);
+    CHECK_STR(ms_core_state(core, "old"), "dead");
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("ring:7")), ==, 2);
+    ENQUEUE(core, .id = "newer", .priority = 0);
+    CHECK_STR(ms_core_state(core, "high"), "ready");
+}
+
+static TEST(test_only_ready_jobs_that_stand_alone_make_room)
+{
+    struct ms_core *core = *state;
+
+    drop_oldest(core, 3);
+    ENQUEUE(core, .id = "later", .delay_ms = 60000);
+    ENQUEUE(core, .id = "p", .parent = true);
+    ms_core_spawn(core, "p", 0, 2);
+    CHECK_INT(ENQUEUE(core, .id = "a"), ==, -1);
+    ms_core_set(core, "max_length", 4);
+    CHECK_INT(ENQUEUE(core, .id = "a"), ==, 1);
+    CHECK_INT(ENQUEUE(core, .id = "b"), ==, 1);
+    CHECK_STR(ms_core_state(core, "a"), "dead");
+    CHECK_STR(ms_core_state(core, "later"), "scheduled");
+    CHECK_INT(ms_core_tally(core, "p").ready, ==, 2);
+}
+
+/* Its answer names "a": that must not be what is dropped. */
+static TEST(test_who_stands_for_a_new_job_is_not_dropped)
+{
+    struct ms_core *core = *state;
+    const struct ms_new_job jobs[] = {NEW_JOB(.id = "n", .unique = "u"),
+                                      NEW_JOB(.id = "m")};
+
+    drop_oldest(core, 2);
+    ENQUEUE(core, .id = "a", .unique = "u");
+    ENQUEUE(core, .id = "b");
+    CHECK_INT(ms_core_enqueue_all(core, NULL, jobs, 2), ==, 1);
+    CHECK_STR(core->dedup, "a");
+    CHECK_STR(ms_core_state(core, "a"), "ready");
+    CHECK_STR(ms_core_state(core, "b"), "dead");
+}
+
+static TEST(test_ids_that_lead_nowhere_do_not_keep_a_queue_full)
+{
+    struct ms_core *core = *state;
+
+    drop_oldest(core, 2);
+    for (int i = 0; i < 3; i++) {
+        ENQUEUE(core, .id = "a");
+        ms_core_delete(core, "a");
+    }
+    ms_core_enqueue_many(core, "j", NULL, 2);
+    ms_core_enqueue_many(core, "n", NULL, 2);
+    CHECK_STR(ms_core_state(core, "j1"), "dead");
+    CHECK_INT(ms_core_claim(core, "p1", 5), ==, 2);
+}
+
+static TEST(test_a_call_that_can_never_fit_is_refused)
+{
+    struct ms_core *core = *state;
+    const struct ms_new_job jobs[] = {NEW_JOB(.id = "a"), NEW_JOB(.id = "b")};
+
+    drop_oldest(core, 1);
+    ENQUEUE(core, .id = "old");
+    CHECK_INT(ms_core_enqueue_all(core, NULL, jobs, 2), ==, -1);
+    CHECK_STR(ms_core_state(core, "old"), "ready");
+}
+
 static TEST(test_parked_jobs_count_against_max_length)
 {
     struct ms_core *core = *state;
@@ -368,6 +467,12 @@ int main(void)
         CORE(test_a_unique_key_is_released_by_its_holder_alone),
         CORE(test_a_unique_key_of_a_lost_job_holds_nobody_up),
         CORE(test_max_length_refuses_a_call_as_a_whole),
+        CORE(test_the_oldest_make_room_where_the_queue_says_so),
+        CORE(test_the_least_important_make_room_first),
+        CORE(test_only_ready_jobs_that_stand_alone_make_room),
+        CORE(test_who_stands_for_a_new_job_is_not_dropped),
+        CORE(test_ids_that_lead_nowhere_do_not_keep_a_queue_full),
+        CORE(test_a_call_that_can_never_fit_is_refused),
         CORE(test_parked_jobs_count_against_max_length),
         CORE(test_a_parent_waits_and_is_never_claimed),
         CORE(test_full_batch_keeps_its_order),

@@ -323,6 +323,10 @@ static void run_sequence(void **state, long seed)
     srand48(seed);
     ms_core_set(w.core, "max_workers", w.cap);
     ms_core_set(w.core, "group_max", below(3));
+    if (below(3) == 0) {
+        ms_core_set(w.core, "max_length", 8);
+        ms_test_cmd(w.core->redis, "HSET %s when_full drop_oldest", K("cfg"));
+    }
     for (w.step = 0; w.step < STEPS; w.step++) {
         take_step(&w);
         if (!ms_core_is_sound(w.core)) {

@@ -85,7 +85,7 @@ for p = 0, 9 do
             bad("ring", p, "names group", group, "which is empty")
         end
         for _, id in ipairs(ids) do
-            in_list[id] = true
+            in_list[list .. "/" .. id] = true
         end
     end
 end
@@ -101,8 +101,9 @@ for id, rec in pairs(jobs) do
     if not rec.state and not parked[id] then
         depth[rec.kind] = (depth[rec.kind] or 0) + 1
         total = total + 1
-        if not in_list[id] then
-            bad(id, "is ready and in no list")
+        local list = key("ready:", rec.priority or 5, ":", rec.group or "-")
+        if not in_list[list .. "/" .. id] then
+            bad(id, "is ready and not in", list)
         end
     end
 end
