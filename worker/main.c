@@ -26,6 +26,7 @@ static int run(struct ms_conf *conf, const char *conf_path)
     ev_signal term, interrupt;
     enum ms_err err = ms_worker_new(loop, conf, conf_path, &worker, &error);
 
+    signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error, no end */
     if (err == MS_OK) {
         ev_signal_init(&term, on_signal, SIGTERM);
         ev_signal_init(&interrupt, on_signal, SIGINT);
