@@ -414,7 +414,7 @@ static TEST(test_blocked_groups_hide_nobody)
 {
     struct ms_core *core = *state;
     char group[16];
-    char id[16];
+    char id[32];
 
     ms_core_set(core, "group_max", 1);
     for (int i = 0; i < 150; i++) {
