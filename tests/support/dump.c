@@ -103,8 +103,9 @@ void ms_dump_write(struct ms_dump *dump)
     FILE *file = fopen(dump->path, "we");
 
     CHECK(file != NULL);
-    CHECK_INT(fwrite(dump->bytes.data, 1, dump->bytes.len, file), ==,
-              dump->bytes.len);
+    if (dump->bytes.len > 0) /* an empty buffer has no bytes to point at */
+        CHECK_INT(fwrite(dump->bytes.data, 1, dump->bytes.len, file), ==,
+                  dump->bytes.len);
     CHECK_INT(fclose(file), ==, 0);
 }
 
