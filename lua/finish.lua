@@ -81,14 +81,15 @@ local function backoff_settings()
     return backoff
 end
 
+local now_text = string.format("%.0f", now)
 local function keep(key, id, result)
     if result == "" then
-        call("HSET", key, "state", "done", "finished_ms", now)
+        call("HSET", key, "state", "done", "finished_ms", now_text)
     else
-        call("HSET", key, "state", "done", "finished_ms", now, "result",
+        call("HSET", key, "state", "done", "finished_ms", now_text, "result",
              result)
     end
-    kept[#kept + 1] = now
+    kept[#kept + 1] = now_text
     kept[#kept + 1] = id
 end
 
