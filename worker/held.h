@@ -77,6 +77,7 @@ struct ms_held {
     struct ms_station *station;
     enum ms_held_state state;
     bool lost, cancelled; /* the handler is to stop, or not to begin */
+    bool rewound;         /* to go back as it stands in Redis (rewind.c) */
     char *id, *kind, *queue;
     struct ms_bytes payload;
     bool json; /* how the payload is encoded */

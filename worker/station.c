@@ -206,6 +206,7 @@ void ms_station_reconnected(struct ms_station *st)
     ev_timer_stop(st->env->loop, &st->again);
     st->renew_all = true;
     st->hungry = true;
+    ms_station_rewind(st);
     ms_station_step(st);
 }
 
@@ -260,6 +261,8 @@ void ms_station_lose(struct ms_station *st, struct ms_held *held)
 void ms_station_on_checkpoint(struct ms_held *held,
                               struct ms_checkpoint *checkpoint)
 {
+    if (held->rewound)
+        return; /* the caller frees it */
     if (held->has_pending) {
         ms_checkpoint_merge(&held->pending, checkpoint);
     } else {
@@ -312,6 +315,8 @@ void ms_station_on_ended(struct ms_held *held, struct ms_ending *ending)
     if (held->lost)
         ms_log(MS_INFO, "station", "lost_stopped", "queue=%s job=%s", st->queue,
                held->id);
+    if (held->rewound)
+        ms_station_unend(held);
     sort_ended(st, held);
     if (st->at_cap)
         st->hungry = true;
@@ -345,7 +350,7 @@ void ms_station_on_returned(struct ms_held *held)
     }
     if (held->cancelled)
         end_cancelled(st, held);
-    else if (st->env->draining)
+    else if (st->env->draining || held->rewound)
         send_back(st, held);
     else
         ms_joblist_push_front(&st->claimed, held); /* placed by the next step */

@@ -1,6 +1,7 @@
 /*
  * station_internal: the inside of a station, shared by its files: station.c
- * (what it holds), call.c (claim and finish), keep.c (renew and release).
+ * (what it holds), call.c (claim and finish), keep.c (renew and release),
+ * rewind.c (after a lost connection).
  */
 #pragma once
 
@@ -84,3 +85,11 @@ void ms_station_renew(struct ms_station *station);
 void ms_station_take_back(struct ms_held *held);
 void ms_station_forget_renew(struct ms_station *station);
 void ms_station_release(struct ms_station *station);
+
+/* ---- rewind.c ---- */
+
+/* The connection was lost, and with it perhaps the last writes: chunks go back
+ * with the cursor that Redis has. */
+void ms_station_rewind(struct ms_station *station);
+/* The same for one that ends only now: done is not done. */
+void ms_station_unend(struct ms_held *held);

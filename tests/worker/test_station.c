@@ -308,6 +308,114 @@ static TEST(test_a_finish_survives_a_restart_of_redis)
     free(id);
 }
 
+/* One claimed chunk, whose cursor stands in Redis with number 1. */
+static char *claim_chunk(void)
+{
+    static const char *const aof[] = {"--appendonly", "yes", NULL};
+    struct ms_checkpoint checkpoint = {.seq = 1,
+                                       .cursor = {ms_xstrdup("\x01"), 1},
+                                       .progress = -1};
+    char *id;
+
+    teardown(NULL);
+    setup_with(aof, 30000);
+    enqueue(1);
+    id = ms_xstrdup(ms_test_text(server, "LINDEX %sready:5:- 0", Q));
+    ms_test_text(server, "HSET %sjob:%s parent P chunk 0", Q, id);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 1);
+    ms_station_on_checkpoint(given[0], &checkpoint);
+    RUN_UNTIL(committed_seq == 1);
+    return id;
+}
+
+static void tell_cursor(struct ms_held *held, int64_t seq)
+{
+    struct ms_checkpoint checkpoint = {.seq = seq,
+                                       .cursor = {ms_xstrdup("\x02"), 1},
+                                       .progress = -1};
+
+    ms_station_on_checkpoint(held, &checkpoint);
+    ms_checkpoint_done(&checkpoint); /* as slots do */
+}
+
+static void restart_redis(void)
+{
+    ms_test_redis_down(server, SIGTERM);
+    RUN_UNTIL(!ms_redis_is_up(env.redis));
+    ms_test_redis_up(server);
+    RUN_UNTIL(ms_redis_is_up(env.redis));
+}
+
+/* Redis may have lost what it had acknowledged: a cursor that was told by it
+ * would lead past documents that are gone. */
+static TEST(test_a_chunk_goes_back_as_it_stands_when_redis_returns)
+{
+    char *id = claim_chunk();
+    struct ms_held *held = given[0];
+
+    ms_test_redis_down(server, SIGTERM);
+    RUN_UNTIL(!ms_redis_is_up(env.redis));
+    tell_cursor(held, 2);
+    ms_test_redis_up(server);
+    RUN_UNTIL(stopped == held);
+    CHECK_INT(stop_reason, ==, MS_STOP_DRAIN);
+    tell_cursor(held, 3);
+    end(held, MS_RELEASED);
+    RUN_UNTIL(n_given == 1); /* claimed again, by this pod */
+    CHECK_INT(given[0]->seq, ==, 1);
+    CHECK_STR(ms_test_text(server, "HGET %sjob:%s seq", Q, id), "1");
+    CHECK_INT(ms_test_num(server, "HGET %sstats released", Q), ==, 1);
+    free(id);
+}
+
+static TEST(test_a_chunk_that_was_done_meanwhile_is_not)
+{
+    char *id = claim_chunk();
+
+    ms_test_redis_down(server, SIGTERM);
+    RUN_UNTIL(!ms_redis_is_up(env.redis));
+    tell_cursor(given[0], 2);
+    end(given[0], MS_DONE);
+    ms_test_redis_up(server);
+    RUN_UNTIL(n_given == 1);
+    CHECK_INT(given[0]->seq, ==, 1);
+    CHECK_STR(ms_test_text(server, "HGET %sstats done", Q), "(nil)");
+    free(id);
+}
+
+/* It ends before it has heard that it should stop. */
+static TEST(test_a_chunk_that_is_done_after_the_return_is_not)
+{
+    char *id = claim_chunk();
+    struct ms_held *held = given[0];
+
+    restart_redis();
+    RUN_UNTIL(stopped == held);
+    end(held, MS_DONE);
+    RUN_UNTIL(n_given == 1);
+    CHECK_INT(given[0]->seq, ==, 1);
+    CHECK_STR(ms_test_text(server, "HGET %sstats done", Q), "(nil)");
+    free(id);
+}
+
+/* Other jobs keep nothing in Redis on the way: they run on. */
+static TEST(test_other_jobs_run_on_when_redis_returns)
+{
+    static const char *const aof[] = {"--appendonly", "yes", NULL};
+
+    teardown(NULL);
+    setup_with(aof, 30000);
+    enqueue(1);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 1);
+    restart_redis();
+    end(given[0], MS_DONE);
+    RUN_UNTIL(ms_station_is_empty(station));
+    CHECK(stopped == NULL);
+    CHECK_INT(ms_test_num(server, "HGET %sstats done", Q), ==, 1);
+}
+
 static TEST(test_a_drain_hands_back_what_has_not_begun)
 {
     enqueue(3);
@@ -363,6 +471,10 @@ int main(void)
         BENCHED(test_a_cancel_is_heard_at_the_next_renewal),
         BENCHED(test_leases_it_does_not_know_go_back),
         BENCHED(test_a_finish_survives_a_restart_of_redis),
+        BENCHED(test_a_chunk_goes_back_as_it_stands_when_redis_returns),
+        BENCHED(test_a_chunk_that_was_done_meanwhile_is_not),
+        BENCHED(test_a_chunk_that_is_done_after_the_return_is_not),
+        BENCHED(test_other_jobs_run_on_when_redis_returns),
         BENCHED(test_a_drain_hands_back_what_has_not_begun),
         BENCHED(test_what_the_grace_did_not_end_goes_back),
     };
