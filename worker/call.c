@@ -128,7 +128,6 @@ static void on_claimed(enum ms_err err, const struct ms_reply *reply, void *arg)
         take_answer(st, &answer);
     else
         call_failed(st, err, error.text, true);
-    ms_station_step(st);
     st->env->changed(st->env->arg);
 }
 
@@ -190,7 +189,6 @@ static void on_finished(enum ms_err err, const struct ms_reply *reply,
         call_failed(st, err, error.text, asked > 0);
     else if (asked > 0)
         take_answer(st, &answer);
-    ms_station_step(st);
     st->env->changed(st->env->arg);
 }
 

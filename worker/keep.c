@@ -170,7 +170,6 @@ static void on_renewed(enum ms_err err, const struct ms_reply *reply, void *arg)
     walk_free(walk);
     if (err == MS_OK && has_news(st))
         ms_station_renew(st);
-    ms_station_step(st);
     st->env->changed(st->env->arg);
 }
 
@@ -318,13 +317,13 @@ static void on_released(enum ms_err err, const struct ms_reply *reply,
             ms_joblist_remove(&st->leaving, held);
             ms_joblist_push_front(&st->back, held);
         }
-        ms_log(MS_WARN, "station", "release_failed", "queue=%s err=%s why=%s",
-               st->queue, ms_err_name(err),
-               ms_log_quote(error.text, text, sizeof(text)));
-        if (err != MS_EDOWN)
+        if (err != MS_EDOWN) {
+            ms_log(MS_WARN, "station", "release_failed",
+                   "queue=%s err=%s why=%s", st->queue, ms_err_name(err),
+                   ms_log_quote(error.text, text, sizeof(text)));
             ms_station_again(st);
+        }
     }
-    ms_station_step(st);
     st->env->changed(st->env->arg);
 }
 

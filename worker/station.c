@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/keys.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/val.h"
@@ -38,7 +39,10 @@ static void on_keep(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    ms_station_step(timer->data);
+    struct ms_station *st = timer->data;
+
+    ms_station_renew(st); /* what handlers told meanwhile */
+    ms_station_step(st);
 }
 
 void ms_station_again(struct ms_station *st)
@@ -83,9 +87,6 @@ struct ms_station *ms_station_new(struct ms_station_env *env, const char *queue)
     ev_init(&st->again, on_again);
     st->poll.data = st->keep.data = st->again.data = st;
     st->keep.repeat = third;
-    ev_timer_again(env->loop, &st->keep);
-    st->poll.repeat = jittered(POLL_S);
-    ev_timer_again(env->loop, &st->poll);
     return st;
 }
 
@@ -101,6 +102,8 @@ void ms_station_free(struct ms_station *st)
     ms_station_forget_renew(st);
     if (st->release != NULL)
         ms_redis_cancel(st->release);
+    if (st->settings != NULL)
+        ms_redis_cancel(st->settings);
     ms_joblist_clear(&st->claimed);
     ms_joblist_clear(&st->running);
     ms_joblist_clear(&st->ended);
@@ -123,14 +126,16 @@ struct ms_tenant ms_station_tenant(const struct ms_station *st)
 
 /* ---- how much it may claim ---- */
 
-/* A pod without an assignment takes an even part of the cap. */
+/* A pod without an assignment takes an even part of the cap, but never none:
+ * its claims are how it would learn that the cap was raised. */
 static int64_t share_of(const struct ms_station *st)
 {
     int64_t pods = st->pods < 1 ? 1 : st->pods;
+    int64_t even = (st->max_workers + pods - 1) / pods;
 
     if (st->assigned >= 0)
         return st->assigned;
-    return (st->max_workers + pods - 1) / pods;
+    return even < 1 ? 1 : even;
 }
 
 int ms_station_room(const struct ms_station *st)
@@ -152,7 +157,8 @@ int ms_station_want(const struct ms_station *st)
     want = ms_station_room(st);
     /* Ahead of the slots, only of what starts within milliseconds. */
     if (share_of(st) > 0) {
-        int ahead = ms_slots_room_ahead(st->env->slots) - st->claimed.n;
+        int ahead = ms_slots_room_ahead(st->env->slots) - st->claimed.n -
+                    st->env->reserved;
 
         want = ahead > want ? ahead : want;
     }
@@ -161,7 +167,8 @@ int ms_station_want(const struct ms_station *st)
 
 bool ms_station_is_waiting(const struct ms_station *st)
 {
-    return !st->hungry && st->call == NULL && ms_station_want(st) > 0;
+    return !st->hungry && st->call == NULL && share_of(st) > 0 &&
+           !st->env->draining && ms_redis_is_up(st->env->redis);
 }
 
 void ms_station_set_share(struct ms_station *st, int64_t assigned, int64_t pods)
@@ -182,11 +189,43 @@ void ms_station_set_cap(struct ms_station *st, int64_t max_workers)
     st->max_workers = max_workers;
 }
 
+static void on_settings(enum ms_err err, const struct ms_reply *reply,
+                        void *arg)
+{
+    struct ms_station *st = arg;
+
+    st->settings = NULL;
+    if (err == MS_OK) /* a queue that nobody configured has one */
+        st->max_workers = ms_reply_int(reply, 1);
+    ms_station_wake(st);
+}
+
+void ms_station_configured(struct ms_station *st)
+{
+    struct ms_cmd cmd = MS_CMD_INIT;
+    char key[MS_KEY_MAX];
+
+    if (st->settings != NULL)
+        ms_redis_cancel(st->settings);
+    ms_cmd_plain(&cmd, "HGET",
+                 ms_key_queue(key, st->env->fleet, st->queue, "cfg"),
+                 "max_workers", NULL);
+    st->settings = ms_redis_send(st->env->redis, &cmd, 0, on_settings, st);
+}
+
 void ms_station_wake(struct ms_station *st)
 {
     st->hungry = true;
     st->empty_looks = 0;
     ms_station_step(st);
+}
+
+bool ms_station_take_token(struct ms_station *st)
+{
+    if (!ms_station_is_waiting(st))
+        return false;
+    ms_station_wake(st);
+    return st->call != NULL && st->asked > 0;
 }
 
 void ms_station_step(struct ms_station *st)
@@ -204,6 +243,10 @@ void ms_station_step(struct ms_station *st)
 void ms_station_reconnected(struct ms_station *st)
 {
     ev_timer_stop(st->env->loop, &st->again);
+    if (!ev_is_active(&st->keep))
+        ev_timer_again(st->env->loop, &st->keep);
+    st->poll.repeat = jittered(POLL_S);
+    ev_timer_again(st->env->loop, &st->poll);
     st->renew_all = true;
     st->hungry = true;
     ms_station_rewind(st);

@@ -40,10 +40,11 @@ struct ms_station_env {
     const char *kinds; /* what the slots can run */
     int64_t ttl_ms;
     bool draining;
-    int reserved;     /* slots that claims under way may fill */
+    int reserved;     /* jobs that claims under way may bring */
     int64_t heard_ms; /* monotonic: last answer to a claim or a wait */
-    /* Something changed that the worker looks at: capacity, hunger, an empty
-     * station while draining. */
+    /* An answer came: capacity, hunger or an empty station while draining.  The
+     * worker steps all stations then, each of them first in its turn, since
+     * what one has not used another may be waiting for. */
     void (*changed)(void *arg);
     void *arg;
 };
@@ -60,17 +61,27 @@ void ms_station_set_share(struct ms_station *station, int64_t assigned,
                           int64_t pods);
 void ms_station_set_cap(struct ms_station *station, int64_t max_workers);
 
-/* A token, a message or a change says: look again. */
+/* The queue's settings may have changed: reads the cap, and looks again. */
+void ms_station_configured(struct ms_station *station);
+
+/* A message or a change says: look again. */
 void ms_station_wake(struct ms_station *station);
 
-/* The connection is up again: renews everything first, then goes on. */
+/* A token says so.  False: nobody of this pod looks at once, so that it should
+ * go to another; this one looks as soon as it has room. */
+bool ms_station_take_token(struct ms_station *station);
+
+/* The connection is up, for the first time or again: renews everything first,
+ * then goes on.  Before the first time nothing happens by itself. */
 void ms_station_reconnected(struct ms_station *station);
 
 /* Sends what can be sent now.  Cheap when there is nothing. */
 void ms_station_step(struct ms_station *station);
 
-/* Could it start a job now that it does not have?  Then the worker waits for
- * the queue's tokens. */
+/* Has it nothing to look for, and would like to hear of something?  Then the
+ * worker waits for the queue's tokens.  A full pod does so as well, once: else
+ * a queue whose jobs come while others keep the slots busy would be found by
+ * the poll alone. */
 bool ms_station_is_waiting(const struct ms_station *station);
 
 /* Free slots of its share; what a claim may fill besides what runs ahead. */

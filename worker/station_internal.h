@@ -32,11 +32,12 @@ struct ms_station {
     int empty_looks; /* claims in a row that found nothing but said more */
 
     struct ms_request *call; /* claim and finish */
-    int asked;               /* jobs that it asked for */
+    int asked;               /* jobs that it asked for; 0: no claim in it */
     struct ms_request *renew;
     struct renew_walk *walk; /* what it is about; freed with it */
     struct ms_request *release;
-    bool renew_all; /* the next renewal is of everything */
+    struct ms_request *settings; /* the cap is being read */
+    bool renew_all;              /* the next renewal is of everything */
     int suspicious; /* a claim's answer was lost: ask so often, what we hold */
 
     ev_timer poll;  /* fallback look, or the next due moment */

@@ -145,16 +145,6 @@ void ms_worker_stop(struct ms_worker *w)
 
 /* ---- stations ---- */
 
-static void on_changed(void *arg)
-{
-    struct ms_worker *w = arg;
-
-    if (w->state == WORKER_DRAINING && is_empty(w))
-        leave(w);
-    if (w->state == WORKER_WORKING)
-        ms_wake_step(w->wake);
-}
-
 /* One queue's finish may make room for another's claim. */
 static void step_all(struct ms_worker *w)
 {
@@ -165,7 +155,15 @@ static void step_all(struct ms_worker *w)
         ms_station_step(w->stations[(w->turn + i) % w->n_stations]);
     w->turn++;
     w->settling = false;
-    on_changed(w);
+    if (w->state == WORKER_DRAINING && is_empty(w))
+        leave(w);
+    if (w->state == WORKER_WORKING)
+        ms_wake_step(w->wake);
+}
+
+static void on_changed(void *arg)
+{
+    step_all(arg);
 }
 
 static void on_job_started(struct ms_held *held, void *arg)
@@ -216,10 +214,7 @@ static bool on_token(size_t queue, void *arg)
 {
     struct ms_worker *w = arg;
 
-    if (!ms_station_is_waiting(w->stations[queue]))
-        return false;
-    ms_station_wake(w->stations[queue]);
-    return true;
+    return ms_station_take_token(w->stations[queue]);
 }
 
 static bool is_waiting(size_t queue, void *arg)
@@ -257,7 +252,7 @@ static void on_message(const char *text, void *arg)
     } else if (sscanf(text, "queue %127s", queue) == 1) {
         station = find_station(w, queue);
         if (station != NULL)
-            ms_station_wake(station);
+            ms_station_configured(station);
     } else {
         ms_log(MS_WARN, "worker", "unknown_message", "text=\"%s\"", text);
     }
