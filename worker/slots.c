@@ -258,6 +258,11 @@ static bool queue_behind(struct ms_slots *slots, struct ms_held *held,
     return best != NULL && ms_slot_give(best, held, kind);
 }
 
+bool ms_slots_is_short(const struct ms_slots *slots, const char *kind)
+{
+    return ms_pace_depth(ms_pace_find(slots->pool.pace, kind)) > 1;
+}
+
 bool ms_slots_run(struct ms_slots *slots, struct ms_held *held)
 {
     struct ms_pace_kind *kind = ms_pace_find(slots->pool.pace, held->kind);

@@ -69,6 +69,9 @@ int ms_slots_idle(const struct ms_slots *slots);
  * the kinds that ran last are all short. */
 int ms_slots_room_ahead(const struct ms_slots *slots);
 
+/* Does a job of this kind take so little that it may be queued? */
+bool ms_slots_is_short(const struct ms_slots *slots, const char *kind);
+
 /* Gives the job to an idle slot, or queues it behind short ones.  Borrows it
  * until ended() or returned().  False, and nothing happened: no room. */
 bool ms_slots_run(struct ms_slots *slots, struct ms_held *held);

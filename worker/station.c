@@ -10,6 +10,11 @@
 #include "common/val.h"
 
 #define POLL_S 5.0
+/* A job that was claimed ahead and turns out to have no slot is better off with
+ * a pod that has one; a slot that is being started takes it at once. */
+#define SPARE_S 0.05
+
+static void on_spare(struct ev_loop *loop, ev_timer *timer, int events);
 
 /* Spreads the polls of many pods over time. */
 static double jittered(double seconds)
@@ -85,7 +90,8 @@ struct ms_station *ms_station_new(struct ms_station_env *env, const char *queue)
     ev_init(&st->poll, on_poll);
     ev_init(&st->keep, on_keep);
     ev_init(&st->again, on_again);
-    st->poll.data = st->keep.data = st->again.data = st;
+    ev_init(&st->spare, on_spare);
+    st->poll.data = st->keep.data = st->again.data = st->spare.data = st;
     st->keep.repeat = third;
     return st;
 }
@@ -97,6 +103,7 @@ void ms_station_free(struct ms_station *st)
     ev_timer_stop(st->env->loop, &st->poll);
     ev_timer_stop(st->env->loop, &st->keep);
     ev_timer_stop(st->env->loop, &st->again);
+    ev_timer_stop(st->env->loop, &st->spare);
     if (st->call != NULL)
         ms_redis_cancel(st->call);
     ms_station_forget_renew(st);
@@ -271,15 +278,28 @@ struct ms_held *ms_station_find(const struct ms_station *st, const char *id)
     return NULL;
 }
 
+/* What runs long keeps to the share, also where it was claimed ahead. */
+static bool may_start(const struct ms_station *st, const struct ms_held *held)
+{
+    return st->running.n < share_of(st) ||
+           ms_slots_is_short(st->env->slots, held->kind);
+}
+
 void ms_station_place(struct ms_station *st)
 {
     struct ms_held *held;
 
-    while ((held = st->claimed.first) != NULL &&
+    while ((held = st->claimed.first) != NULL && may_start(st, held) &&
            ms_slots_run(st->env->slots, held)) {
         ms_joblist_remove(&st->claimed, held);
         held->state = MS_HELD_RUNNING;
         ms_joblist_push(&st->running, held);
+    }
+    if (st->claimed.n == 0) {
+        ev_timer_stop(st->env->loop, &st->spare);
+    } else if (!ev_is_active(&st->spare)) {
+        ev_timer_set(&st->spare, SPARE_S, 0.);
+        ev_timer_start(st->env->loop, &st->spare);
     }
 }
 
@@ -371,6 +391,22 @@ static void send_back(struct ms_station *st, struct ms_held *held)
     held->state = MS_HELD_ENDED;
     held->ending.outcome = MS_RELEASED;
     sort_ended(st, held);
+}
+
+static void on_spare(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct ms_station *st = timer->data;
+    struct ms_held *held;
+    int64_t before_us = ms_clock_mono_us() - (int64_t)(SPARE_S * 1e6);
+
+    ms_station_place(st);
+    while ((held = st->claimed.first) != NULL &&
+           held->claimed_us <= before_us) {
+        ms_joblist_remove(&st->claimed, held);
+        send_back(st, held);
+        st->hungry = true; /* for when there is room */
+    }
+    ms_station_step(st);
 }
 
 /* It was cancelled before it began. */

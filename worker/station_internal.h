@@ -43,6 +43,7 @@ struct ms_station {
     ev_timer poll;  /* fallback look, or the next due moment */
     ev_timer keep;  /* a third of the TTL */
     ev_timer again; /* after a failure that is not a lost connection */
+    ev_timer spare; /* what has found no slot by then goes back */
 };
 
 struct ms_tenant ms_station_tenant(const struct ms_station *station);

@@ -25,6 +25,7 @@
 
 static struct ms_held *given[600];
 static int n_given, capacity, ahead;
+static bool is_short; /* what the jobs' kind is known for */
 static struct ms_held *stopped;
 static enum ms_stop stop_reason;
 static int64_t committed_seq;
@@ -37,6 +38,11 @@ int ms_slots_idle(const struct ms_slots *slots)
 int ms_slots_room_ahead(const struct ms_slots *slots)
 {
     return ahead;
+}
+
+bool ms_slots_is_short(const struct ms_slots *slots, const char *kind)
+{
+    return is_short;
 }
 
 bool ms_slots_run(struct ms_slots *slots, struct ms_held *held)
@@ -119,6 +125,7 @@ static int setup_with(const char *const *redis_args, int64_t ttl_ms)
     CHECK_INT(connect_env(), ==, MS_OK);
     n_given = ahead = 0;
     capacity = 4;
+    is_short = false;
     stopped = NULL;
     committed_seq = 0;
     ms_test_text(server, "HSET %scfg max_workers 100", Q);

@@ -63,10 +63,77 @@ static TEST(test_a_finish_brings_the_next_job)
 static TEST(test_runs_ahead_when_slots_allow)
 {
     ahead = 20;
+    is_short = true;
     enqueue(30);
     ms_station_wake(station);
     RUN_UNTIL(n_given == 20 || n_given == 24);
     CHECK_INT(running(), >=, 20);
+}
+
+/* Claimed ahead for what ran last, and then it was something else: it must not
+ * wait here while others idle. */
+static TEST(test_what_finds_no_slot_goes_back)
+{
+    ahead = 3;
+    enqueue(3);
+    ms_station_wake(station);
+    capacity = 1;
+    ahead = 0;
+    RUN_UNTIL(n_given == 1);
+    RUN_UNTIL(running() == 1);
+    CHECK_INT(stat_of("released"), ==, 2);
+    CHECK_INT(ms_test_num(server, "HGET %sdepth -", Q), ==, 2);
+}
+
+/* The share bounds slots; only what is short may run beside it. */
+static TEST(test_long_jobs_that_were_claimed_ahead_keep_to_the_share)
+{
+    ms_station_set_share(station, 2, 3);
+    ahead = 4;
+    enqueue(4);
+    ms_station_wake(station);
+    RUN_UNTIL(stat_of("released") == 2);
+    CHECK_INT(n_given, ==, 2);
+}
+
+/* Both are full of each other's jobs otherwise. */
+static TEST(test_a_full_station_hears_of_a_token_and_passes_it_on)
+{
+    capacity = 0;
+    RUN_UNTIL(ms_station_is_waiting(station));
+    CHECK(!ms_station_take_token(station));
+    CHECK(!ms_station_is_waiting(station)); /* it knows already */
+    enqueue(1);
+    capacity = 1;
+    ms_station_step(station);
+    RUN_UNTIL(n_given == 1);
+}
+
+static TEST(test_a_raised_cap_is_heard_without_a_claim)
+{
+    capacity = 0;
+    ms_station_set_share(station, -1, 2);
+    ms_station_set_cap(station, 2);
+    enqueue(3);
+    capacity = 1;
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 1);
+    ms_test_text(server, "HSET %scfg max_workers 6", Q);
+    capacity = 3;
+    ms_station_set_cap(station, 2);
+    CHECK_INT(ms_station_room(station), ==, 0);
+    ms_station_configured(station);
+    RUN_UNTIL(n_given == 3);
+}
+
+/* Nobody but its own claims would tell it that there is a cap again. */
+static TEST(test_a_cap_of_none_is_left_by_itself)
+{
+    ms_station_set_share(station, -1, 1);
+    ms_station_set_cap(station, 0);
+    enqueue(1);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 1);
 }
 
 static TEST(test_a_released_job_is_ready_again_at_no_cost)
@@ -458,6 +525,11 @@ int main(void)
         BENCHED(test_a_share_of_none_claims_nothing),
         BENCHED(test_a_finish_brings_the_next_job),
         BENCHED(test_runs_ahead_when_slots_allow),
+        BENCHED(test_what_finds_no_slot_goes_back),
+        BENCHED(test_long_jobs_that_were_claimed_ahead_keep_to_the_share),
+        BENCHED(test_a_full_station_hears_of_a_token_and_passes_it_on),
+        BENCHED(test_a_raised_cap_is_heard_without_a_claim),
+        BENCHED(test_a_cap_of_none_is_left_by_itself),
         BENCHED(test_a_released_job_is_ready_again_at_no_cost),
         BENCHED(test_a_checkpoint_reaches_redis_and_is_confirmed),
         BENCHED(test_a_result_is_kept_as_its_payload_is),
