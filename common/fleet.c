@@ -12,10 +12,9 @@
 
 void ms_schema_build(struct ms_cmd *cmd, const char *fleet)
 {
-    char key[MS_KEY_MAX];
-
-    ms_cmd_plain(cmd, "SET", ms_key_fleet(key, fleet, "schema"), MS_SCHEMA,
-                 "NX", "GET", NULL);
+    ms_cmd_script(cmd, &ms_script_schema);
+    ms_cmd_keyf(cmd, "ms:{%s}:schema", fleet);
+    ms_cmd_args(cmd, MS_SCHEMA);
 }
 
 enum ms_err ms_schema_parse(const struct ms_reply *reply,

@@ -20,6 +20,11 @@ const char *ms_reply_str(const struct ms_reply *reply, const char *fallback)
     return reply->type == MS_REPLY_STR ? reply->str : fallback;
 }
 
+const char *ms_reply_error(const struct ms_reply *reply)
+{
+    return reply->type == MS_REPLY_ERROR ? reply->str : "";
+}
+
 int64_t ms_reply_int(const struct ms_reply *reply, int64_t fallback)
 {
     char *end;

@@ -35,6 +35,9 @@ const struct ms_reply *ms_reply_at(const struct ms_reply *reply, size_t i);
 /* The text of a STR, else `fallback`. */
 const char *ms_reply_str(const struct ms_reply *reply, const char *fallback);
 
+/* The text of an ERROR, else "": why a request failed, for people. */
+const char *ms_reply_error(const struct ms_reply *reply);
+
 /* An INT, or a STR that is a whole decimal number; else `fallback`. */
 int64_t ms_reply_int(const struct ms_reply *reply, int64_t fallback);
 

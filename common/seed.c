@@ -1,5 +1,6 @@
 #include "common/seed.h"
 
+#include <ev.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,9 +9,12 @@
 #include "common/fleet.h"
 #include "common/mem.h"
 
+#define AGAIN_S 0.5
+
 struct ms_seed {
     struct ms_seed_options options;
     struct ms_request *request;
+    ev_timer again;
     const char **queues;
     size_t n_queues, at;
 };
@@ -44,13 +48,30 @@ static const struct ms_queue_conf *find_conf(const struct ms_seed *seed,
 
 /* ---- flow ---- */
 
+/* Redis reads its data, runs a long script, cannot write to its disk: no reason
+ * to give up. */
+static bool will_pass(enum ms_err err)
+{
+    return err == MS_EBUSY || err == MS_ELOADING || err == MS_EREADONLY ||
+           err == MS_EFULL || err == MS_EMOVED;
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    ms_seed_start(timer->data);
+}
+
 static void seed_fail(struct ms_seed *seed, enum ms_err err,
                       const struct ms_reply *reply, struct ms_error *error)
 {
     if (err == MS_EDOWN || err == MS_ETIMEOUT)
         return; /* the owner starts it again when the connection is back */
-    if (reply != NULL && reply->type == MS_REPLY_ERROR)
-        ms_error_set(error, err, "%s", ms_reply_str(reply, ""));
+    if (reply->type == MS_REPLY_ERROR)
+        ms_error_set(error, err, "%s", ms_reply_error(reply));
+    if (will_pass(err)) {
+        ev_timer_again(ms_redis_loop(seed->options.redis), &seed->again);
+        return;
+    }
     seed->options.done(err, error, seed->options.arg);
 }
 
@@ -122,6 +143,7 @@ void ms_seed_start(struct ms_seed *seed)
 
     if (seed->request != NULL)
         ms_redis_cancel(seed->request);
+    ev_timer_stop(ms_redis_loop(seed->options.redis), &seed->again);
     seed->at = 0;
     ms_schema_build(&cmd, seed->options.conf->fleet);
     seed->request =
@@ -136,6 +158,8 @@ struct ms_seed *ms_seed_new(const struct ms_seed_options *options)
     const struct ms_conf *conf = options->conf;
 
     seed->options = *options;
+    ev_timer_init(&seed->again, on_again, 0., AGAIN_S);
+    seed->again.data = seed;
     if (options->queues != NULL)
         while (options->queues[seed->n_queues] != NULL)
             seed->n_queues++;
@@ -154,6 +178,7 @@ void ms_seed_free(struct ms_seed *seed)
         return;
     if (seed->request != NULL)
         ms_redis_cancel(seed->request);
+    ev_timer_stop(ms_redis_loop(seed->options.redis), &seed->again);
     free(seed->queues);
     free(seed);
 }

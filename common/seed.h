@@ -8,6 +8,9 @@
  *     IDLE --start--> SCHEMA --known--> SEEDING (queue by queue) --> IDLE, done
  *       ^                |                  |
  *       '--- lost connection: start again when it is back ---'
+ *
+ * What Redis refuses for the time being (it is busy, full, a replica) is tried
+ * again.
  */
 #pragma once
 
@@ -27,7 +30,7 @@ struct ms_seed_options {
     /* Queue number `queue` has this cap now; may be NULL. */
     void (*cap)(size_t queue, int64_t max_workers, void *arg);
     /* MS_OK, or MS_ESCHEMA and the like: the daemon must not go on.  Not
-     * called for a lost connection. */
+     * called for a lost connection, nor for what will pass. */
     void (*done)(enum ms_err err, const struct ms_error *why, void *arg);
     void *arg;
 };

@@ -39,6 +39,8 @@ static TEST(test_str_is_the_text_of_strings_alone)
     CHECK_STR(ms_reply_str(&text, "-"), "x");
     CHECK_STR(ms_reply_str(&number, "-"), "-");
     CHECK_STR(ms_reply_str(&error, NULL), NULL);
+    CHECK_STR(ms_reply_error(&error), "ERR");
+    CHECK_STR(ms_reply_error(&text), "");
 }
 
 static TEST(test_int_takes_whole_decimal_numbers_alone)
