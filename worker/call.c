@@ -90,16 +90,23 @@ static void take_answer(struct ms_station *st,
 
 /* ---- how a call failed ---- */
 
+/* An error may be the claim's: before a job is blamed, the outcomes go without
+ * it. */
+static void unload(struct ms_station *st, enum ms_err err, bool claimed)
+{
+    ms_station_unload(st, &st->sent, &st->ended, claimed ? MS_EBUSY : err,
+                      &st->finish_max);
+    if (err != MS_EDOWN && err != MS_ETIMEOUT)
+        st->claim_apart = true;
+}
+
 static void call_failed(struct ms_station *st, enum ms_err err, const char *why,
                         bool claimed)
 {
     char text[256];
-    struct ms_held *held;
 
-    while ((held = st->sent.last) != NULL) {
-        ms_joblist_remove(&st->sent, held);
-        ms_joblist_push_front(&st->ended, held);
-    }
+    if (st->sent.n > 0)
+        unload(st, err, claimed);
     if (claimed)
         st->suspicious = MS_STATION_SUSPICIONS;
     st->hungry = true;
@@ -122,8 +129,8 @@ static void on_claimed(enum ms_err err, const struct ms_reply *reply, void *arg)
     st->env->reserved -= st->asked;
     if (err == MS_OK)
         err = ms_claim_parse(reply, &answer, on_claimed_job, st, &error);
-    else if (reply != NULL)
-        ms_error_set(&error, err, "%s", ms_reply_str(reply, ""));
+    else
+        ms_error_set(&error, err, "%s", ms_reply_error(reply));
     if (err == MS_OK)
         take_answer(st, &answer);
     else
@@ -169,6 +176,13 @@ static void on_finish_claimed(const struct ms_claimed *claimed, void *arg)
     on_claimed_job(claimed, walk->station);
 }
 
+static void call_went_well(struct ms_station *st)
+{
+    st->claim_apart = false;
+    st->finish_max =
+        2 * st->finish_max < MS_CLAIM_MAX ? 2 * st->finish_max : MS_CLAIM_MAX;
+}
+
 static void on_finished(enum ms_err err, const struct ms_reply *reply,
                         void *arg)
 {
@@ -183,11 +197,13 @@ static void on_finished(enum ms_err err, const struct ms_reply *reply,
     if (err == MS_OK)
         err = ms_finish_parse(reply, (size_t)st->sent.n, on_finished_job,
                               &answer, on_finish_claimed, &walk, &error);
-    else if (reply != NULL)
-        ms_error_set(&error, err, "%s", ms_reply_str(reply, ""));
+    else
+        ms_error_set(&error, err, "%s", ms_reply_error(reply));
     if (err != MS_OK)
         call_failed(st, err, error.text, asked > 0);
-    else if (asked > 0)
+    else
+        call_went_well(st);
+    if (err == MS_OK && asked > 0)
         take_answer(st, &answer);
     st->env->changed(st->env->arg);
 }
@@ -244,8 +260,7 @@ static void send_finish(struct ms_station *st, const struct ms_claim_ask *ask)
     struct finish_parts *parts;
     size_t n = 0;
 
-    while (st->ended.n > 0 && st->sent.n < MS_CLAIM_MAX)
-        ms_joblist_push(&st->sent, ms_joblist_pop(&st->ended));
+    ms_station_load(&st->ended, &st->sent, st->finish_max);
     jobs = ms_xcalloc((size_t)st->sent.n, sizeof(*jobs));
     parts = ms_xcalloc((size_t)st->sent.n, sizeof(*parts));
     for (struct ms_held *held = st->sent.first; held; held = held->next, n++)
@@ -267,7 +282,7 @@ void ms_station_call(struct ms_station *st)
 
     if (st->call != NULL)
         return;
-    if (st->hungry)
+    if (st->hungry && !(st->claim_apart && st->ended.n > 0))
         ask.limit = ms_station_want(st);
     if (st->ended.n == 0 && ask.limit == 0)
         return;

@@ -82,6 +82,18 @@ void ms_checkpoint_merge(struct ms_checkpoint *into,
     ms_checkpoint_done(newer);
 }
 
+size_t ms_checkpoint_size(const struct ms_checkpoint *checkpoint)
+{
+    return checkpoint->cursor.len +
+           checkpoint->n_rejects * sizeof(*checkpoint->rejects);
+}
+
+size_t ms_held_size(const struct ms_held *held)
+{
+    return held->ending.result.len + ms_checkpoint_size(&held->pending) +
+           ms_checkpoint_size(&held->sending);
+}
+
 enum ms_outcome ms_stop_outcome(enum ms_stop reason)
 {
     return reason == MS_STOP_DRAIN ? MS_RELEASED : MS_CANCELLED;

@@ -93,6 +93,7 @@ struct ms_held {
     struct ms_checkpoint sending;   /* under way with a renewal */
     bool has_pending, is_sending;
     struct ms_ending ending; /* in ENDED */
+    int refusals;            /* errors that its request met alone */
     void *slot;              /* in RUNNING: the slot's */
 };
 
@@ -106,6 +107,11 @@ void ms_checkpoint_done(struct ms_checkpoint *checkpoint);
  * holds. */
 void ms_checkpoint_merge(struct ms_checkpoint *into,
                          struct ms_checkpoint *newer);
+
+/* About the bytes that a request with this checkpoint, or with how the job
+ * ended, has to carry. */
+size_t ms_checkpoint_size(const struct ms_checkpoint *checkpoint);
+size_t ms_held_size(const struct ms_held *held);
 
 /* How a handler ends that stopped because it was asked to: RELEASED for a
  * drain, CANCELLED otherwise. */

@@ -161,8 +161,8 @@ static void on_renewed(enum ms_err err, const struct ms_reply *reply, void *arg)
     if (err == MS_OK)
         err = ms_renew_parse(reply, walk->n_jobs, on_renewed_job,
                              on_unmentioned, walk, &error);
-    else if (reply != NULL)
-        ms_error_set(&error, err, "%s", ms_reply_str(reply, ""));
+    else
+        ms_error_set(&error, err, "%s", ms_reply_error(reply));
     if (err != MS_OK)
         renew_failed(walk, err, error.text);
     else if (walk->complete && st->suspicious > 0)
@@ -191,7 +191,7 @@ struct renew_request {
     struct ms_renewal *jobs;
     struct ms_lease_sum (*sums)[MS_SUMS_MAX];
     struct ms_lease_reject **rejects;
-    size_t n;
+    size_t n, bytes;
 };
 
 static void add_renewal(struct renew_request *request, struct ms_held *held,
@@ -202,8 +202,11 @@ static void add_renewal(struct renew_request *request, struct ms_held *held,
     job->id = held->id;
     job->fence = held->fence;
     job->move.progress = -1;
-    /* One that ended takes its last checkpoint along with its finish. */
-    if (held->has_pending && held->state == MS_HELD_RUNNING) {
+    /* One that ended takes its last checkpoint along with its finish; what is
+     * too much goes with the next renewal. */
+    if (held->has_pending && held->state == MS_HELD_RUNNING &&
+        request->bytes < MS_STATION_BYTES_MAX) {
+        request->bytes += ms_checkpoint_size(&held->pending);
         held->sending = held->pending;
         memset(&held->pending, 0, sizeof(held->pending));
         held->has_pending = false;
@@ -303,26 +306,24 @@ static void on_released(enum ms_err err, const struct ms_reply *reply,
 {
     struct ms_station *st = arg;
     struct ms_error error = {""};
-    struct ms_held *held;
     char text[256];
 
     st->release = NULL;
     if (err == MS_OK)
         err = ms_release_parse(reply, (size_t)st->leaving.n, on_released_job,
                                st, &error);
-    else if (reply != NULL)
-        ms_error_set(&error, err, "%s", ms_reply_str(reply, ""));
+    else
+        ms_error_set(&error, err, "%s", ms_reply_error(reply));
     if (err != MS_OK) {
-        while ((held = st->leaving.last) != NULL) {
-            ms_joblist_remove(&st->leaving, held);
-            ms_joblist_push_front(&st->back, held);
-        }
+        ms_station_unload(st, &st->leaving, &st->back, err, &st->release_max);
         if (err != MS_EDOWN) {
             ms_log(MS_WARN, "station", "release_failed",
                    "queue=%s err=%s why=%s", st->queue, ms_err_name(err),
                    ms_log_quote(error.text, text, sizeof(text)));
             ms_station_again(st);
         }
+    } else if (st->release_max < MS_CLAIM_MAX) {
+        st->release_max *= 2;
     }
     st->env->changed(st->env->arg);
 }
@@ -343,8 +344,7 @@ void ms_station_release(struct ms_station *st)
     if (st->release != NULL || st->back.n == 0 ||
         !ms_redis_is_up(st->env->redis))
         return;
-    while (st->back.n > 0 && st->leaving.n < MS_CLAIM_MAX)
-        ms_joblist_push(&st->leaving, ms_joblist_pop(&st->back));
+    ms_station_load(&st->back, &st->leaving, st->release_max);
     jobs = ms_xcalloc((size_t)st->leaving.n, sizeof(*jobs));
     parts = ms_xcalloc((size_t)st->leaving.n, sizeof(*parts));
     for (struct ms_held *held = st->leaving.first; held; held = held->next) {

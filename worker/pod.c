@@ -128,8 +128,8 @@ static void on_beaten(enum ms_err err, const struct ms_reply *reply, void *arg)
     if (err == MS_OK)
         err =
             ms_beat_parse(reply, pod->n_queues, on_share, pod, &now_ms, &error);
-    else if (reply != NULL)
-        ms_error_set(&error, err, "%s", ms_reply_str(reply, ""));
+    else
+        ms_error_set(&error, err, "%s", ms_reply_error(reply));
     if (err != MS_OK && err != MS_EDOWN)
         ms_log(MS_WARN, "pod", "beat_failed", "err=%s why=%s", ms_err_name(err),
                ms_log_quote(error.text, text, sizeof(text)));

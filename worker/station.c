@@ -87,6 +87,7 @@ struct ms_station *ms_station_new(struct ms_station_env *env, const char *queue)
     st->queue = ms_xstrdup(queue);
     st->assigned = -1;
     st->max_workers = 1;
+    st->finish_max = st->release_max = MS_CLAIM_MAX;
     ev_init(&st->poll, on_poll);
     ev_init(&st->keep, on_keep);
     ev_init(&st->again, on_again);
@@ -258,6 +259,55 @@ void ms_station_reconnected(struct ms_station *st)
     st->hungry = true;
     ms_station_rewind(st);
     ms_station_step(st);
+}
+
+/* ---- jobs in requests ---- */
+
+void ms_station_load(struct ms_joblist *from, struct ms_joblist *to, int max)
+{
+    size_t bytes = 0;
+
+    while (from->first != NULL && to->n < max) {
+        bytes += ms_held_size(from->first);
+        if (to->n > 0 && bytes > MS_STATION_BYTES_MAX)
+            return;
+        ms_joblist_push(to, ms_joblist_pop(from));
+    }
+}
+
+/* Not the connection's fault, nor Redis's for the time being. */
+static bool is_about_the_request(enum ms_err err)
+{
+    return err == MS_ESCRIPT || err == MS_EPROTO;
+}
+
+static void give_up(struct ms_station *st, struct ms_held *held)
+{
+    ms_log(MS_ERROR, "station", "given_up",
+           "queue=%s job=%s fence=%lld tries=%d", st->queue, held->id,
+           (long long)held->fence, held->refusals);
+    ms_held_free(held);
+}
+
+void ms_station_unload(struct ms_station *st, struct ms_joblist *sent,
+                       struct ms_joblist *list, enum ms_err err, int *max)
+{
+    struct ms_held *held;
+
+    if (is_about_the_request(err) && sent->n == 1) {
+        held = ms_joblist_pop(sent);
+        if (++held->refusals >= MS_STATION_TRIES)
+            give_up(st, held);
+        else
+            ms_joblist_push(list, held);
+        return;
+    }
+    if (is_about_the_request(err) && sent->n > 1)
+        *max = sent->n / 2;
+    while ((held = sent->last) != NULL) {
+        ms_joblist_remove(sent, held);
+        ms_joblist_push_front(list, held);
+    }
 }
 
 /* ---- jobs ---- */

@@ -15,6 +15,15 @@ struct renew_walk;
  * woke to both of them; the last one goes out before the lease would end. */
 #define MS_STATION_SUSPICIONS 3
 
+/* A request carries about so many bytes of results and cursors, and one job
+ * whatever its size: what takes seconds to send would run into its time-out
+ * again and again, and Redis has others to serve. */
+#define MS_STATION_BYTES_MAX ((size_t)4 * 1024 * 1024)
+
+/* So often a job is sent alone and refused with an error, before it is given
+ * up. */
+#define MS_STATION_TRIES 5
+
 struct ms_station {
     struct ms_station_env *env;
     char *queue;
@@ -32,7 +41,10 @@ struct ms_station {
     int empty_looks; /* claims in a row that found nothing but said more */
 
     struct ms_request *call; /* claim and finish */
-    int asked;               /* jobs that it asked for; 0: no claim in it */
+    int finish_max;          /* jobs in one; falls when Redis answers errors */
+    bool claim_apart;        /* outcomes go without a claim in their call */
+    int release_max;
+    int asked; /* jobs that it asked for; 0: no claim in it */
     struct ms_request *renew;
     struct renew_walk *walk; /* what it is about; freed with it */
     struct ms_request *release;
@@ -57,6 +69,17 @@ struct ms_lease_move ms_station_move(const struct ms_checkpoint *checkpoint,
 
 /* Something failed that a reconnect does not mend: step again in a while. */
 void ms_station_again(struct ms_station *station);
+
+/* Takes jobs off a list for a request, at most `max`, within
+ * MS_STATION_BYTES_MAX. */
+void ms_station_load(struct ms_joblist *from, struct ms_joblist *to, int max);
+
+/* A request with the jobs of `sent` was refused with an error, which one of
+ * them may be the reason for: they go back to `list`, and fewer of them are
+ * sent next time.  A job that is refused alone goes behind the others, and is
+ * given up in the end: its lease ends by itself. */
+void ms_station_unload(struct ms_station *station, struct ms_joblist *sent,
+                       struct ms_joblist *list, enum ms_err err, int *max);
 
 /* Finds a job in any list but those that left; NULL: unknown. */
 struct ms_held *ms_station_find(const struct ms_station *station,

@@ -210,6 +210,89 @@ static TEST(test_a_finish_takes_the_last_checkpoint_along)
     free(id);
 }
 
+static int64_t calls_of(const char *command)
+{
+    const char *at = strstr(ms_test_text(server, "INFO commandstats"), command);
+
+    CHECK(at != NULL);
+    return atoll(at + strlen(command));
+}
+
+/* Hundreds of MiB in one request would run into its time-out for ever. */
+static TEST(test_large_results_travel_in_several_calls)
+{
+    int64_t calls;
+
+    capacity = 12;
+    enqueue(12);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 12 && ms_station_is_waiting(station));
+    calls = calls_of("cmdstat_evalsha:calls=");
+    while (n_given > 0) {
+        struct ms_held *held = given[--n_given];
+        struct ms_ending ending = {.outcome = MS_DONE};
+
+        ending.result.len = 1 << 20;
+        ending.result.data = ms_xcalloc(1, ending.result.len);
+        ms_station_on_ended(held, &ending);
+    }
+    ms_station_step(station);
+    RUN_UNTIL(ms_station_is_empty(station));
+    CHECK_INT(stat_of("done"), ==, 12);
+    CHECK_INT(calls_of("cmdstat_evalsha:calls="), >=, calls + 3);
+}
+
+static void spoil(const char *id)
+{
+    ms_test_text(server, "DEL %sjob:%s", Q, id);
+    ms_test_text(server, "SET %sjob:%s spoilt", Q, id);
+}
+
+/* Whatever is wrong with it, the others have done nothing. */
+static TEST(test_one_bad_job_does_not_hold_up_the_others_outcomes)
+{
+    enqueue(4);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 4);
+    spoil(given[2]->id);
+    while (n_given > 0) {
+        struct ms_ending ending = {.outcome = MS_DONE};
+
+        ms_station_on_ended(given[--n_given], &ending);
+    }
+    ms_station_step(station);
+    RUN_UNTIL(stat_of("done") == 3);
+    RUN_UNTIL(ms_station_held(station) == 0); /* it was given up */
+}
+
+static TEST(test_one_bad_job_does_not_hold_up_a_release)
+{
+    enqueue(4);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 4);
+    spoil(given[2]->id);
+    env.draining = true;
+    while (n_given > 0)
+        end(given[0], MS_RELEASED);
+    RUN_UNTIL(stat_of("released") == 3);
+    RUN_UNTIL(ms_station_is_empty(station));
+}
+
+/* Outcomes and a claim share a call; what is wrong with the queue's ready
+ * lists must not keep outcomes from being committed. */
+static TEST(test_a_claim_that_fails_does_not_hold_up_outcomes)
+{
+    capacity = 1;
+    enqueue(2);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 1);
+    ms_test_text(server, "DEL %sring:5", Q);
+    ms_test_text(server, "SET %sring:5 spoilt", Q);
+    end(given[0], MS_DONE);
+    RUN_UNTIL(ms_station_held(station) == 0);
+    CHECK_INT(stat_of("done"), ==, 1);
+}
+
 static TEST(test_a_lost_lease_stops_the_handler)
 {
     enqueue(1);
@@ -534,6 +617,10 @@ int main(void)
         BENCHED(test_a_checkpoint_reaches_redis_and_is_confirmed),
         BENCHED(test_a_result_is_kept_as_its_payload_is),
         BENCHED(test_a_finish_takes_the_last_checkpoint_along),
+        BENCHED(test_large_results_travel_in_several_calls),
+        BENCHED(test_one_bad_job_does_not_hold_up_the_others_outcomes),
+        BENCHED(test_one_bad_job_does_not_hold_up_a_release),
+        BENCHED(test_a_claim_that_fails_does_not_hold_up_outcomes),
         BENCHED(test_a_lost_lease_stops_the_handler),
         BENCHED(test_a_finish_with_an_old_fence_changes_nothing),
         BENCHED(test_a_lost_job_that_was_stopped_stays_in_the_queue),
