@@ -9,7 +9,10 @@
 
 /* A blocked BLPOP costs nothing; it ends now and then so that a connection
  * that died unnoticed is found. */
-#define BLOCK_S 10
+#define BLOCK_MS 10000
+#define SLACK_MS 5000
+/* Between two that Redis refused: no reason to ask it as fast as it answers. */
+#define REFUSED_S 1.
 
 struct ms_wake {
     struct ms_redis *redis, *main;
@@ -22,7 +25,9 @@ struct ms_wake {
     struct ms_request *naming, *blocked;
     bool *covered; /* by the BLPOP that is blocked */
     struct ms_request *unblocking;
-    ev_timer retry;
+    ev_timer retry;   /* of an unblock that came too early */
+    ev_timer refused; /* pause before the next BLPOP */
+    int block_ms;
     struct ev_loop *loop;
 };
 
@@ -65,14 +70,21 @@ static void take(struct ms_wake *wake, const char *key, const char *value)
 static void on_popped(enum ms_err err, const struct ms_reply *reply, void *arg)
 {
     struct ms_wake *wake = arg;
+    char text[256];
 
     wake->blocked = NULL;
     forget_unblock(wake);
     if (err == MS_EDOWN || err == MS_ETIMEOUT)
         return; /* on_state() goes on when it is up again */
-    if (err == MS_OK)
-        wake->events.heard(wake->arg);
-    if (err == MS_OK && reply->type == MS_REPLY_ARRAY)
+    if (err != MS_OK) {
+        ms_log(MS_WARN, "wake", "refused", "err=%s why=%s", ms_err_name(err),
+               ms_log_quote(ms_reply_error(reply), text, sizeof(text)));
+        ev_timer_set(&wake->refused, REFUSED_S, 0.);
+        ev_timer_start(wake->loop, &wake->refused);
+        return;
+    }
+    wake->events.heard(wake->arg);
+    if (reply->type == MS_REPLY_ARRAY)
         take(wake, ms_reply_str(ms_reply_at(reply, 0), ""),
              ms_reply_str(ms_reply_at(reply, 1), ""));
     ms_wake_step(wake);
@@ -92,9 +104,9 @@ static void block(struct ms_wake *wake)
             ms_cmd_args(&cmd, ms_key_queue(key, wake->fleet, wake->queues[i],
                                            "wake"));
     }
-    ms_cmd_argi(&cmd, BLOCK_S);
-    wake->blocked =
-        ms_redis_send(wake->redis, &cmd, (BLOCK_S + 5) * 1000, on_popped, wake);
+    ms_cmd_argf(&cmd, "%.3f", wake->block_ms / 1000.);
+    wake->blocked = ms_redis_send(wake->redis, &cmd, wake->block_ms + SLACK_MS,
+                                  on_popped, wake);
 }
 
 static bool misses_one(const struct ms_wake *wake)
@@ -134,7 +146,8 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 
 void ms_wake_step(struct ms_wake *wake)
 {
-    if (!ms_redis_is_up(wake->redis) || wake->naming != NULL)
+    if (!ms_redis_is_up(wake->redis) || wake->naming != NULL ||
+        ev_is_active(&wake->refused))
         return;
     if (wake->blocked == NULL)
         block(wake);
@@ -150,9 +163,9 @@ static void on_named(enum ms_err err, const struct ms_reply *reply, void *arg)
     struct ms_wake *wake = arg;
 
     wake->naming = NULL;
-    if (err != MS_OK)
+    if (err == MS_EDOWN || err == MS_ETIMEOUT)
         return;
-    wake->client_id = ms_reply_int(reply, 0);
+    wake->client_id = ms_reply_int(reply, 0); /* 0: nothing to unblock */
     ms_wake_step(wake);
 }
 
@@ -179,7 +192,9 @@ enum ms_err ms_wake_new(struct ev_loop *loop,
 
     wake->loop = loop;
     ev_init(&wake->retry, on_retry);
-    wake->retry.data = wake;
+    ev_init(&wake->refused, on_retry);
+    wake->retry.data = wake->refused.data = wake;
+    wake->block_ms = options->block_ms > 0 ? options->block_ms : BLOCK_MS;
     err = ms_redis_new(loop, options->redis, &wake->redis, error);
     if (err != MS_OK) {
         ms_wake_free(wake);
@@ -209,6 +224,7 @@ void ms_wake_free(struct ms_wake *wake)
     if (wake == NULL)
         return;
     forget_unblock(wake);
+    ev_timer_stop(wake->loop, &wake->refused);
     ms_redis_free(wake->redis);
     free(wake->covered);
     free(wake);

@@ -7,7 +7,7 @@
  * then is put back for another pod.
  *
  *     DOWN --up--> NAMING (CLIENT ID) --> BLOCKED --token, message, end--+
- *      ^                                     ^                           |
+ *      ^                                     ^ (after a second: refused) |
  *      '------------- connection lost        '------ the next BLPOP -----'
  */
 #pragma once
@@ -36,6 +36,7 @@ struct ms_wake_options {
     struct ms_redis *main; /* borrowed: unblocks, puts tokens back */
     const char *fleet, *pod;
     char *const *queues; /* NULL-terminated, borrowed */
+    int block_ms;        /* how long to wait in one go, at most; 0: 10 s */
     const struct ms_wake_events *events;
     void *arg;
 };

@@ -17,6 +17,8 @@
 #include "worker/station.h"
 #include "worker/wake.h"
 
+#define LAST_WORDS_S 2. /* for Redis to hear what goes back after the grace */
+
 enum worker_state {
     WORKER_STARTING,
     WORKER_WORKING,
@@ -114,8 +116,9 @@ static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
     w->slots = w->env.slots = NULL;
     for (size_t i = 0; i < w->n_stations; i++)
         ms_station_give_up(w->stations[i]);
-    ev_timer_set(&w->grace, 2., 0.);
-    ev_timer_start(w->loop, &w->grace);
+    ev_timer_stop(loop, timer); /* it was not due, after a second TERM */
+    ev_timer_set(timer, LAST_WORDS_S, 0.);
+    ev_timer_start(loop, timer);
     if (is_empty(w))
         leave(w);
 }
@@ -409,6 +412,15 @@ static int retry_max_ms(const struct ms_conf *conf)
     return (int)(quarter < 5000 ? quarter : 5000);
 }
 
+/* An idle pod hears Redis at least every third of the TTL, or it would not
+ * count as ready. */
+static int block_ms(const struct ms_conf *conf)
+{
+    int64_t third = conf->worker_claim_ttl_ms / 3;
+
+    return (int)(third < 10000 ? third : 10000);
+}
+
 static enum ms_err make_connections(struct ms_worker *w, struct ms_error *error)
 {
     const struct ms_redis_options redis = {
@@ -424,6 +436,7 @@ static enum ms_err make_connections(struct ms_worker *w, struct ms_error *error)
         .pod = w->id,
         .queues = w->conf->worker_queues,
         .events = &wake_events,
+        .block_ms = block_ms(w->conf),
         .arg = w,
     };
     enum ms_err err = ms_redis_new(w->loop, &redis, &w->redis, error);

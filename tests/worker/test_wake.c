@@ -128,6 +128,28 @@ static TEST(test_waits_again_after_its_connection_was_killed)
     RUN_UNTIL(tokens[0] == 1);
 }
 
+static int64_t calls_of(const char *command)
+{
+    const char *at = strstr(ms_test_text(server, "INFO commandstats"), command);
+
+    return at == NULL ? 0 : atoll(at + strlen(command));
+}
+
+/* As fast as Redis can refuse would keep both of them busy for nothing. */
+static TEST(test_a_refused_wait_is_not_repeated_at_once)
+{
+    ms_test_text(server, "SET ms:{f/a}:wake spoilt");
+    RUN_UNTIL(calls_of("cmdstat_blpop:calls=") > 0);
+    for (int i = 0; i < 100; i++) {
+        ms_wake_step(wake); /* as the worker does at each change */
+        RUN_UNTIL(tokens[0] == 0);
+    }
+    CHECK_INT(calls_of("cmdstat_blpop:calls="), <=, 3);
+    ms_test_text(server, "DEL ms:{f/a}:wake");
+    ms_test_text(server, "RPUSH ms:{f/a}:wake 1");
+    RUN_UNTIL(tokens[0] == 1);
+}
+
 #define BENCHED(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -138,6 +160,7 @@ int main(void)
         BENCHED(test_a_queue_that_becomes_free_is_waited_for),
         BENCHED(test_messages_of_the_inbox_arrive),
         BENCHED(test_waits_again_after_its_connection_was_killed),
+        BENCHED(test_a_refused_wait_is_not_repeated_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
