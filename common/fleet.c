@@ -100,6 +100,7 @@ void ms_beat_build(struct ms_cmd *cmd, const struct ms_beat *beat)
 {
     ms_cmd_script(cmd, &ms_script_beat);
     add_pod_keys(cmd, beat->fleet, beat->pod);
+    ms_cmd_keyf(cmd, "ms:{%s}:leader", beat->fleet);
     add_share_keys(cmd, beat->fleet, beat->queues);
     ms_cmd_args(cmd, beat->pod);
     ms_cmd_argi(cmd, beat->gone_after_ms);

@@ -60,8 +60,8 @@ struct ms_beat {
 };
 void ms_beat_build(struct ms_cmd *cmd, const struct ms_beat *beat);
 /* Called once a queue, in their order. `assigned` -1: the leader has assigned
- * nothing to this pod yet (its share is then ceil(max_workers / pods)); 0 and
- * more: this pod's share.  `pods`: live pods that declared the queue and do not
+ * nothing to this pod yet, or there is none (its share is then
+ * ceil(max_workers / pods)); 0 and more: this pod's share.  `pods`: live pods that declared the queue and do not
  * drain. */
 typedef void ms_share_fn(size_t queue, int64_t assigned, int64_t pods,
                          void *arg);

@@ -194,17 +194,30 @@ static TEST(test_silent_members_are_not_counted)
 static TEST(test_a_share_is_what_the_leader_assigned)
 {
     struct ms_core *core = *state;
+    int64_t epoch = lead(core, "A").epoch;
     struct shares shares;
 
     beat(core, "p1", false);
-    CHECK_INT(assign(core, 5, "p1", 0), ==, MS_OK);
+    CHECK_INT(assign(core, epoch, "p1", 0), ==, MS_OK);
     CHECK_INT(beat(core, "p1", false).assigned[0], ==, 0);
-    CHECK_INT(assign(core, 5, "p1", 7), ==, MS_OK);
+    CHECK_INT(assign(core, epoch, "p1", 7), ==, MS_OK);
     shares = beat(core, "p1", false);
     CHECK_INT(shares.assigned[0], ==, 7);
     CHECK_INT(shares.assigned[1], ==, -1);
     CHECK_INT(beat(core, "p2", false).assigned[0], ==, -1); /* not yet */
-    CHECK_INT(assign(core, 5, NULL, 0), ==, MS_OK);
+    CHECK_INT(assign(core, epoch, NULL, 0), ==, MS_OK);
+    CHECK_INT(beat(core, "p1", false).assigned[0], ==, -1);
+}
+
+/* Or a fleet whose leader had given all to a pod that is gone stood still. */
+static TEST(test_shares_of_a_leader_that_is_gone_do_not_count)
+{
+    struct ms_core *core = *state;
+    int64_t epoch = lead(core, "A").epoch;
+
+    beat(core, "p1", false);
+    CHECK_INT(assign(core, epoch, "p1", 0), ==, MS_OK);
+    ms_test_text(core->redis, "DEL %s", F("leader")); /* it has expired */
     CHECK_INT(beat(core, "p1", false).assigned[0], ==, -1);
 }
 
@@ -354,6 +367,7 @@ int main(void)
         CORE(test_a_draining_pod_is_no_member),
         CORE(test_silent_members_are_not_counted),
         CORE(test_a_share_is_what_the_leader_assigned),
+        CORE(test_shares_of_a_leader_that_is_gone_do_not_count),
         CORE(test_an_older_leader_writes_nothing),
         CORE(test_a_pod_that_leaves_takes_all_along),
         CORE(test_a_pod_is_buried_unless_it_beats_again),
