@@ -138,6 +138,12 @@ void ms_cmd_argf(struct ms_cmd *cmd, const char *format, ...)
     va_end(args);
 }
 
+void ms_cmd_append(struct ms_cmd *cmd, const struct ms_cmd *from)
+{
+    ms_buf_add(&cmd->body, from->body.data, from->body.len);
+    cmd->n_args += from->n_args;
+}
+
 void ms_cmd_plain(struct ms_cmd *cmd, const char *first, ...)
 {
     va_list args;

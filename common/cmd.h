@@ -46,6 +46,9 @@ void ms_cmd_argi(struct ms_cmd *cmd, int64_t number);
 void ms_cmd_argf(struct ms_cmd *cmd, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Appends the arguments of another command, which keeps them. */
+void ms_cmd_append(struct ms_cmd *cmd, const struct ms_cmd *from);
+
 /* A plain command of C strings: ms_cmd_plain(&cmd, "HGET", key, field, NULL) */
 void ms_cmd_plain(struct ms_cmd *cmd, const char *first, ...)
     __attribute__((sentinel));

@@ -226,6 +226,98 @@ enum ms_err ms_dataset_put_parse(const struct ms_reply *reply, int64_t *out_new,
     return ms_dataset_number_parse(reply, out_new, error);
 }
 
+void ms_dataset_watch_build(struct ms_cmd *cmd, const char *fleet,
+                            const struct ms_dataset *dataset,
+                            const char *import)
+{
+    char key[MS_KEY_MAX];
+    int64_t shard;
+
+    ms_cmd_plain(cmd, "WATCH", NULL);
+    for (shard = 0; shard < dataset->shards; shard++) {
+        ms_cmd_key(cmd, ms_dataset_key(key, fleet, dataset, shard, "meta"));
+        key_of_fence(cmd, fleet, dataset, shard, import);
+    }
+}
+
+void ms_dataset_meta_build(struct ms_cmd *cmd, const char *fleet,
+                           const struct ms_dataset *dataset, int64_t shard)
+{
+    char key[MS_KEY_MAX];
+
+    ms_cmd_plain(cmd, "HMGET",
+                 ms_dataset_key(key, fleet, dataset, shard, "meta"), "epoch",
+                 "state", NULL);
+}
+
+void ms_dataset_fence_build(struct ms_cmd *cmd, const char *fleet,
+                            const struct ms_dataset *dataset, int64_t shard,
+                            const struct ms_dataset_writer *writer)
+{
+    ms_cmd_plain(cmd, "HMGET", NULL);
+    key_of_fence(cmd, fleet, dataset, shard, writer->import);
+    ms_cmd_args(cmd, "closed");
+    ms_cmd_argi(cmd, writer->chunk);
+}
+
+bool ms_dataset_guard_allows(const struct ms_dataset *dataset,
+                             const struct ms_dataset_writer *writer,
+                             const struct ms_reply *meta,
+                             const struct ms_reply *fence)
+{
+    return meta->n_items == 2 && fence->n_items == 2 &&
+           ms_reply_int(ms_reply_at(meta, 0), -1) == dataset->epoch &&
+           ms_reply_is(ms_reply_at(meta, 1), "open") &&
+           ms_reply_at(fence, 0)->type == MS_REPLY_NIL &&
+           ms_reply_int(ms_reply_at(fence, 1), -1) == writer->fence;
+}
+
+void ms_dataset_hset_build(struct ms_cmd *cmd, const char *fleet,
+                           const struct ms_dataset *dataset, int64_t shard)
+{
+    char key[MS_KEY_MAX];
+
+    ms_cmd_plain(cmd, "HSET",
+                 ms_dataset_key(key, fleet, dataset, shard, "docs"), NULL);
+}
+
+/* "EXECABORT Transaction discarded because of: OOM command not allowed ..." */
+static enum ms_err exec_refused(const char *text, struct ms_error *error)
+{
+    const char *why = strstr(text, "because of: ");
+    enum ms_err err = ms_reply_classify(text);
+
+    if (strncmp(text, "EXECABORT", 9) == 0 && why != NULL)
+        err = ms_reply_classify(why + strlen("because of: "));
+    return ms_error_set(error, err, "%s", text);
+}
+
+enum ms_err ms_dataset_exec_parse(const struct ms_reply *reply, size_t n_sets,
+                                  bool *out_written, struct ms_error *error)
+{
+    size_t i;
+
+    if (reply->type == MS_REPLY_ERROR)
+        return exec_refused(reply->str, error);
+    if (reply->type == MS_REPLY_NIL) {
+        *out_written = false;
+        return MS_OK;
+    }
+    if (reply->type != MS_REPLY_ARRAY || reply->n_items != n_sets)
+        return ms_error_set(error, MS_EPROTO, "EXEC answered something else");
+    for (i = 0; i < n_sets; i++) {
+        const struct ms_reply *set = ms_reply_at(reply, i);
+
+        if (set->type == MS_REPLY_ERROR)
+            return exec_refused(set->str, error);
+        if (set->type != MS_REPLY_INT)
+            return ms_error_set(error, MS_EPROTO,
+                                "HSET answered something else");
+    }
+    *out_written = true;
+    return MS_OK;
+}
+
 void ms_dataset_get_build(struct ms_cmd *cmd, const char *fleet,
                           const struct ms_dataset *dataset, int64_t shard)
 {

@@ -101,6 +101,45 @@ void ms_dataset_put_add(struct ms_cmd *cmd, const void *id, size_t id_len,
 enum ms_err ms_dataset_put_parse(const struct ms_reply *reply, int64_t *out_new,
                                  struct ms_error *error);
 
+/*
+ * Documents without a script, which cost Redis half: plain HSETs in a
+ * transaction that is executed only if nobody touched the shards since we
+ * looked at them.  Sent on one connection, in this order:
+ *
+ *     WATCH meta fence ...    of all shards
+ *     HMGET meta, HMGET fence     of each: what ms_dataset_guard_allows() reads
+ *     MULTI
+ *     HSET docs ..., EXEC     once all above was answered, and well
+ *
+ * The guard allows what ds_put would: the epoch is ours, the shard is open,
+ * the import is not closed, the fence is ours already.  Where it does not, and
+ * as long as the fence is not raised, ds_put is to be asked.
+ */
+void ms_dataset_watch_build(struct ms_cmd *cmd, const char *fleet,
+                            const struct ms_dataset *dataset,
+                            const char *import);
+void ms_dataset_meta_build(struct ms_cmd *cmd, const char *fleet,
+                           const struct ms_dataset *dataset, int64_t shard);
+void ms_dataset_fence_build(struct ms_cmd *cmd, const char *fleet,
+                            const struct ms_dataset *dataset, int64_t shard,
+                            const struct ms_dataset_writer *writer);
+
+/* Takes the replies of the two. */
+bool ms_dataset_guard_allows(const struct ms_dataset *dataset,
+                             const struct ms_dataset_writer *writer,
+                             const struct ms_reply *meta,
+                             const struct ms_reply *fence);
+
+/* One shard's documents: begin, ms_dataset_put_add(), send. */
+void ms_dataset_hset_build(struct ms_cmd *cmd, const char *fleet,
+                           const struct ms_dataset *dataset, int64_t shard);
+
+/* Of EXEC behind n_sets HSETs.  MS_OK with *out_written false: somebody touched
+ * a shard, nothing was written.  Other errors: nothing, or some of it, was
+ * written; MS_EFULL is one of the former. */
+enum ms_err ms_dataset_exec_parse(const struct ms_reply *reply, size_t n_sets,
+                                  bool *out_written, struct ms_error *error);
+
 /* Get and delete: begin, ms_cmd_arg() each id, send.  The documents of a get
  * are the items of *out_docs, in the order of the ids, NIL for none. */
 void ms_dataset_get_build(struct ms_cmd *cmd, const char *fleet,

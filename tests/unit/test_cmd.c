@@ -111,6 +111,23 @@ static TEST(test_bytes_are_kept_whatever_they_are)
     ms_cmd_done(&cmd);
 }
 
+static TEST(test_append_adds_the_arguments_of_another_command)
+{
+    struct ms_cmd cmd = MS_CMD_INIT, more = MS_CMD_INIT;
+    size_t len;
+
+    ms_cmd_plain(&cmd, "HSET", "key", NULL);
+    ms_cmd_arg(&more, "i\0d", 3);
+    ms_cmd_args(&more, "document");
+    ms_cmd_append(&cmd, &more);
+    CHECK_INT(cmd.n_args, ==, 4);
+    CHECK(memcmp(ms_cmd_peek(&cmd, 2, &len), "i\0d", 3) == 0);
+    CHECK_INT(len, ==, 3);
+    CHECK_INT(more.n_args, ==, 2); /* and may be appended again */
+    ms_cmd_done(&cmd);
+    ms_cmd_done(&more);
+}
+
 static TEST(test_peek_past_the_end_is_null)
 {
     struct ms_cmd cmd = MS_CMD_INIT;
@@ -171,6 +188,7 @@ static TEST(test_thousands_of_arguments_stay_in_order)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        RUN(test_append_adds_the_arguments_of_another_command),
         RUN(test_plain_command_is_an_array_of_bulk_strings),
         RUN(test_plain_command_grows_by_further_arguments),
         RUN(test_script_call_names_hash_and_number_of_keys),
