@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "worker/dump_job.h"
 #include "worker/dump_step.h"
+#include "worker/dump_writer.h"
 
 #define STEPS          8 /* under way at a time */
 #define AHEAD_BYTES    ((int64_t)4 * 1024 * 1024)
@@ -37,8 +38,7 @@ struct chunk {
     enum ms_doc_kind kind;
     bool has_line, at_end;
 
-    struct ms_dump_step *steps[STEPS]; /* oldest first */
-    int n_steps;
+    struct ms_dump_writer *writer; /* has the steps; NULL: none yet */
     struct ms_backoff retry;
     struct ms_buf cursor;
 };
@@ -148,15 +148,8 @@ static enum verdict check_source(struct chunk *c, enum ms_outcome *out)
 
 static enum verdict read_step(struct chunk *c, enum ms_outcome *out)
 {
-    const struct ms_dump_step_options options = {
-        .redis = c->redis,
-        .fleet = ms_ctx_conf(c->ctx)->fleet,
-        .map = &c->job.map,
-        .writer = &c->job.writer,
-        .max_docs = c->job.batch_docs,
-        .max_bytes = c->job.batch_bytes,
-    };
-    struct ms_dump_step *step = ms_dump_step_new(&options);
+    struct ms_dump_step *step =
+        ms_dump_step_new(&c->job.map, c->job.batch_docs, c->job.batch_bytes);
 
     if (fill_step(c, step, out) == ENDED ||
         (c->read.offset - c->checked_at >= CHECK_BYTES &&
@@ -165,8 +158,7 @@ static enum verdict read_step(struct chunk *c, enum ms_outcome *out)
         return ENDED;
     }
     step->upto = c->read;
-    ms_dump_step_send(step);
-    c->steps[c->n_steps++] = step;
+    ms_dump_writer_add(c->writer, step);
     ev_run(c->loop, EVRUN_NOWAIT);
     return KEEP_ON;
 }
@@ -194,21 +186,12 @@ static void report(struct chunk *c, struct ms_dump_step *step)
     ms_ctx_checkpoint(c->ctx, &checkpoint, max_ahead(bytes));
 }
 
-static void drop_steps(struct chunk *c)
-{
-    while (c->n_steps > 0)
-        ms_dump_step_free(c->steps[--c->n_steps]);
-}
-
 /* Reports the steps at the front that are in the dataset. */
 static void report_acked(struct chunk *c)
 {
-    while (c->n_steps > 0 && ms_dump_step_is_acked(c->steps[0])) {
-        struct ms_dump_step *step = c->steps[0];
+    struct ms_dump_step *step;
 
-        c->n_steps--;
-        memmove(c->steps, c->steps + 1,
-                (size_t)c->n_steps * sizeof(c->steps[0]));
+    while ((step = ms_dump_writer_pop(c->writer)) != NULL) {
         report(c, step);
         ms_dump_step_free(step);
         ms_backoff_reset(&c->retry);
@@ -220,7 +203,8 @@ static void report_acked(struct chunk *c)
 /* Forgets what was not acknowledged, to read it again from there. */
 static void rewind_source(struct chunk *c)
 {
-    drop_steps(c);
+    ms_dump_writer_free(c->writer);
+    c->writer = NULL;
     c->reread += ms_lines_read_to(c->lines) - c->acked.offset;
     ms_lines_free(c->lines);
     c->lines =
@@ -290,6 +274,19 @@ static enum verdict reload_map(struct chunk *c, enum ms_outcome *out)
     return KEEP_ON;
 }
 
+/* Also once the map was loaded again, as it may have changed in any way. */
+static void new_writer(struct chunk *c)
+{
+    const struct ms_dump_writer_options options = {
+        .redis = c->redis,
+        .fleet = ms_ctx_conf(c->ctx)->fleet,
+        .map = &c->job.map,
+        .writer = &c->job.writer,
+    };
+
+    c->writer = ms_dump_writer_new(&options);
+}
+
 static enum verdict recover(struct chunk *c, enum ms_err err, const char *why,
                             enum ms_outcome *out)
 {
@@ -313,22 +310,20 @@ static enum verdict recover(struct chunk *c, enum ms_err err, const char *why,
     rewind_source(c);
     if (wait_a_while(c, out) == ENDED)
         return ENDED;
-    return err == MS_EMOVED ? reload_map(c, out) : KEEP_ON;
+    if (err == MS_EMOVED && reload_map(c, out) == ENDED)
+        return ENDED;
+    new_writer(c);
+    return KEEP_ON;
 }
 
 static enum verdict look_at_steps(struct chunk *c, enum ms_outcome *out)
 {
     struct ms_error why;
     enum ms_err err;
-    int i;
 
     report_acked(c);
-    for (i = 0; i < c->n_steps; i++) {
-        err = ms_dump_step_failed(c->steps[i], &why);
-        if (err != MS_OK)
-            return recover(c, err, why.text, out);
-    }
-    return KEEP_ON;
+    err = ms_dump_writer_failed(c->writer, &why);
+    return err == MS_OK ? KEEP_ON : recover(c, err, why.text, out);
 }
 
 /* ---- the flow ---- */
@@ -343,8 +338,8 @@ static void drain(struct chunk *c)
     double until = ev_time() + DRAIN_MS / 1000.0;
     struct ms_error why;
 
-    while (c->n_steps > 0 && ev_time() < until &&
-           ms_dump_step_failed(c->steps[0], &why) == MS_OK) {
+    while (ms_dump_writer_count(c->writer) > 0 && ev_time() < until &&
+           ms_dump_writer_failed(c->writer, &why) == MS_OK) {
         ev_run(c->loop, EVRUN_ONCE);
         report_acked(c);
     }
@@ -352,8 +347,10 @@ static void drain(struct chunk *c)
 
 static bool has_room(const struct chunk *c)
 {
-    return !c->at_end && c->n_steps < STEPS &&
-           (c->n_steps == 0 || c->read.offset - c->acked.offset < AHEAD_BYTES);
+    int n = ms_dump_writer_count(c->writer);
+
+    return !c->at_end && n < STEPS &&
+           (n == 0 || c->read.offset - c->acked.offset < AHEAD_BYTES);
 }
 
 static enum ms_outcome run(struct chunk *c)
@@ -371,7 +368,7 @@ static enum ms_outcome run(struct chunk *c)
         if (has_room(c)) {
             if (read_step(c, &outcome) == ENDED)
                 return outcome;
-        } else if (c->n_steps > 0) {
+        } else if (ms_dump_writer_count(c->writer) > 0) {
             ev_run(c->loop, EVRUN_ONCE);
         } else {
             return check_source(c, &outcome) == ENDED ? outcome : MS_DONE;
@@ -387,6 +384,7 @@ static void begin(struct chunk *c)
     c->read = c->acked;
     c->checked_at = c->acked.offset;
     c->seq = held->seq;
+    new_writer(c);
     c->reader = ms_doc_reader_new(c->job.map.id_field);
     c->lines =
         ms_lines_new(c->fd, c->acked.offset, c->job.end, c->job.max_line);
@@ -396,7 +394,7 @@ static void begin(struct chunk *c)
 
 static void chunk_done(struct chunk *c)
 {
-    drop_steps(c);
+    ms_dump_writer_free(c->writer);
     if (c->loop != NULL)
         ev_timer_stop(c->loop, &c->tick);
     ms_lines_free(c->lines);

@@ -2,10 +2,11 @@
  * dump_chunk: the handler of "dump.chunk": reads one chunk of a source, judges
  * its lines, and writes the documents to a dataset in Redis.
  *
- * It reads on while batches are under way, and moves the job's cursor after
- * each batch that was acknowledged, in order.  Whatever goes wrong between it
- * and Redis has one remedy: forget what was not acknowledged, wait, and read it
- * again from there.  Upserts under the same fence may be repeated.
+ * It reads on while steps are under way (dump_writer has them), and moves the
+ * job's cursor after each step that was acknowledged, in order.  Whatever goes
+ * wrong between it and Redis has one remedy: forget what was not acknowledged,
+ * wait, and read it again from there.  Upserts under the same fence may be
+ * repeated.
  *
  *              .----- room, and not at the end -----.
  *              v                                    |

@@ -1,4 +1,4 @@
-/* What fits into a step; sending it is test_dump_chunk's. */
+/* What fits into a step; sending it is test_dump_writer's. */
 #include "worker/dump_step.h"
 
 #include <stdio.h>
@@ -8,17 +8,10 @@
 
 static struct ms_dataset map = {
     .name = "books", .id_field = "id", .shards = 1, .gen = 1, .epoch = 1};
-static const struct ms_dataset_writer writer = {"imp", 0, 1};
 
 static struct ms_dump_step *a_step(size_t max_docs, size_t max_bytes)
 {
-    struct ms_dump_step_options options = {.fleet = "main",
-                                           .map = &map,
-                                           .writer = &writer,
-                                           .max_docs = max_docs,
-                                           .max_bytes = max_bytes};
-
-    return ms_dump_step_new(&options);
+    return ms_dump_step_new(&map, max_docs, max_bytes);
 }
 
 static bool add(struct ms_dump_step *step, const char *id, size_t len)
@@ -102,15 +95,21 @@ static TEST(test_step_is_full_by_bytes_and_rejects)
     ms_dump_step_free(step);
 }
 
-static TEST(test_step_without_documents_is_acked_when_sent)
+/* What is sent is what was added, by shard. */
+static TEST(test_batches_hold_ids_and_documents)
 {
     struct ms_dump_step *step = a_step(10, 100);
-    struct ms_error why;
+    size_t len;
 
-    CHECK(!ms_dump_step_is_acked(step));
-    ms_dump_step_send(step);
-    CHECK(ms_dump_step_is_acked(step));
-    CHECK_INT(ms_dump_step_failed(step, &why), ==, MS_OK);
+    CHECK(add(step, "a", 10));
+    CHECK(add(step, "bc", 20));
+    CHECK_INT(step->used[0], ==, 0);
+    CHECK_INT(step->bytes, ==, 33);
+    CHECK_INT(step->batches[0].docs.n_args, ==, 4);
+    CHECK(memcmp(ms_cmd_peek(&step->batches[0].docs, 2, &len), "bc", 2) == 0);
+    CHECK_INT(len, ==, 2);
+    CHECK(ms_cmd_peek(&step->batches[0].docs, 3, &len) != NULL);
+    CHECK_INT(len, ==, 20);
     ms_dump_step_free(step);
     ms_dump_step_free(NULL);
 }
@@ -123,7 +122,7 @@ int main(void)
         RUN(test_document_larger_than_a_batch_goes_alone),
         RUN(test_each_shard_has_a_batch_of_its_own),
         RUN(test_step_is_full_by_bytes_and_rejects),
-        RUN(test_step_without_documents_is_acked_when_sent),
+        RUN(test_batches_hold_ids_and_documents),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
