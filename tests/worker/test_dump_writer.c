@@ -168,7 +168,7 @@ static TEST(test_later_steps_go_in_transactions)
 {
     struct ms_dump_writer *w = a_guarded_writer();
     int64_t scripts = calls_of("evalsha");
-    char name[16];
+    char name[32];
     int i;
 
     for (i = 0; i < 20; i++) {
