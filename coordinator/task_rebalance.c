@@ -372,6 +372,7 @@ static void on_fleet_changed(void *arg)
     struct ms_rebalancer *r = arg;
 
     ms_tasks_poke(r->duty.tasks, "rebalance");
+    ms_tasks_poke(r->duty.tasks, "plan"); /* an import may have come */
 }
 
 static void rebalancer_start(struct ms_task *task, void *arg)

@@ -7,7 +7,7 @@
 #include "common/mem.h"
 #include "coordinator/gate.h"
 
-#define EVERY_MS   500
+#define EVERY_MS   250
 #define A_QUEUE_MS 2 /* so many queues, so many pauses of this length */
 
 struct ms_watch {
@@ -81,6 +81,10 @@ static void ask(struct ms_watch *watch, const char *queue)
     ms_gate_send(watch->gate, &cmd, on_answer, watch);
     ms_cmd_plain(&cmd, "HGET", ms_key_queue(key, watch->fleet, queue, "cfg"),
                  "max_workers", NULL);
+    ms_gate_send(watch->gate, &cmd, on_answer, watch);
+    ms_cmd_plain(&cmd, "ZREVRANGE",
+                 ms_key_queue(key, watch->fleet, queue, "waiting"), "0", "0",
+                 NULL);
     ms_gate_send(watch->gate, &cmd, on_answer, watch);
 }
 

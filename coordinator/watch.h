@@ -1,9 +1,10 @@
 /*
- * watch: notices that pods, drains or caps have changed, cheaply.
+ * watch: notices that pods, drains, caps or waiting parents have changed,
+ * cheaply.
  *
- * While it runs it reads, twice a second, the members of each queue and its
- * max_workers, and calls back when a hash over all of it has changed.  With
- * very many queues it looks less often.
+ * While it runs it reads, four times a second, the members of each queue, its
+ * max_workers and its newest parent, and calls back when a hash over all of it
+ * has changed.  With very many queues it looks less often.
  */
 #pragma once
 
