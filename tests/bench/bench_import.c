@@ -151,8 +151,7 @@ static void stop(struct ms_proc *daemon)
     ms_proc_free(daemon);
 }
 
-/* How long an import takes that has nothing to do: duties that look every
- * second, mostly. */
+/* How long an import of one document takes: what every import pays. */
 static double import_nothing(const char *const *env)
 {
     static const char doc[] = "{\"id\":1}\n";
@@ -225,9 +224,7 @@ int main(int argc, char **argv)
     ms_meter_line("throughput", "MB/s",
                   (double)input.bytes / 1e6 / ours.seconds,
                   (double)input.bytes / 1e6 / raw.seconds);
-    ms_meter_line("throughput once it runs", "MB/s",
-                  (double)input.bytes / 1e6 / (ours.seconds - ours.start_s),
-                  (double)input.bytes / 1e6 / raw.seconds);
+    ms_meter_alone("of it to find, plan and close it", "s", ours.start_s);
     ms_meter_line("documents a second", "1/s",
                   (double)input.docs / ours.seconds,
                   (double)input.docs / raw.seconds);
