@@ -332,7 +332,9 @@ local function claim(ask, now, c)
     local lent, left = {}, nil
     if limit > 0 then
         if call("EXISTS", parked_kinds) == 1 then
-            unpark_handled(ask.kinds, limit, pick.memo)
+            -- One more than can be lent: then more is answered, and the pod
+            -- comes back for the rest.
+            unpark_handled(ask.kinds, limit + 1, pick.memo)
         end
         pick_all(pick, limit)
         lent, left = commit(pick, ask.pod, ask.ttl_ms, ask.held,
@@ -347,7 +349,9 @@ local function claim(ask, now, c)
     left = left or tonumber(call("HGET", depth, "-")) or 0
     local may_more = left > 0 and (limit <= 0 or pick.group_max == 0 or
                                    pick.may_more)
-    if may_more and room > #lent and status == "ok" or #pick.parks > 0 then
+    if #pick.parks > 0 then
+        wake_all() -- who can run them is not known here
+    elseif may_more and room > #lent and status == "ok" then
         wake_one()
     elseif not may_more then
         call("DEL", wake)

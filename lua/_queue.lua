@@ -23,8 +23,17 @@ local function set_default(value, default)
 end
 
 -- A token only says "look"; more than a few help nobody.
+local WAKE_MAX = 16
+
 local function wake_one()
-    if call("LLEN", wake) < 16 then
+    if call("LLEN", wake) < WAKE_MAX then
+        call("RPUSH", wake, "1")
+    end
+end
+
+-- Each pod that waits gets one: who is served waits behind the others then.
+local function wake_all()
+    for _ = call("LLEN", wake) + 1, WAKE_MAX do
         call("RPUSH", wake, "1")
     end
 end

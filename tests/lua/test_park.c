@@ -50,6 +50,21 @@ static TEST(test_unpark_leaves_what_nobody_can_run)
     CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 0);
 }
 
+/* A pod that comes to many jobs that waited for it must not get a few of them
+ * at each of its polls. */
+static TEST(test_a_claim_says_that_more_is_parked)
+{
+    struct ms_core *core = *state;
+
+    park(core, 5);
+    CHECK_INT(ms_core_claim(core, "p1", 2), ==, 2);
+    CHECK(core->answer.more);
+    CHECK_INT(ms_core_claim(core, "p1", 2), ==, 2);
+    CHECK(core->answer.more);
+    CHECK_INT(ms_core_claim(core, "p1", 2), ==, 1);
+    CHECK(!core->answer.more);
+}
+
 static TEST(test_unpark_of_nothing_is_nothing)
 {
     struct ms_core *core = *state;
@@ -157,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CORE(test_unpark_moves_what_somebody_can_run),
         CORE(test_unpark_leaves_what_nobody_can_run),
+        CORE(test_a_claim_says_that_more_is_parked),
         CORE(test_unpark_of_nothing_is_nothing),
         CORE(test_unpark_goes_in_steps),
         CORE(test_without_a_handler_for_ten_minutes_a_job_is_dead),
