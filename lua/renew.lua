@@ -65,8 +65,8 @@ end
 
 local told, ends, n_lost = {}, {}, 0
 for _, rec in ipairs(recs) do
-    local is_mine = standing(rec, pod, rec.asked) == "run" and
-                    (rec.state or has_room(rec))
+    local word = standing(rec, pod, rec.asked)
+    local is_mine = word == "run" and (rec.state or has_room(rec))
     if is_mine then
         if not rec.state then
             lend_again(rec)
@@ -81,7 +81,9 @@ for _, rec in ipairs(recs) do
     else
         told[#told + 1] = rec.index
         told[#told + 1] = "lost"
-        n_lost = n_lost + 1
+        -- Its own finish or release, whose answer it has not heard yet, is
+        -- nobody's stale write.
+        n_lost = n_lost + (word == "ok" and 0 or 1)
     end
 end
 if #ends > 0 then

@@ -60,6 +60,22 @@ static TEST(test_an_ended_job_is_lost)
     CHECK_INT(ms_core_info(core).running, ==, 0);
 }
 
+/* After a lost connection a pod renews all that it has not heard of, what it
+ * finished too. */
+static TEST(test_a_job_that_the_pod_ended_itself_is_no_stale_write)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+
+    ENQUEUE(core, .id = "a");
+    fence = ms_core_claim_one(core, "p1", "a");
+    DONE(core, "p1", "a", fence);
+    CHECK_INT(ms_core_renew(core, "p1", "a", fence), ==, MS_RENEW_LOST);
+    CHECK_INT(ms_core_stat(core, "stale"), ==, 0);
+    CHECK_INT(ms_core_renew(core, "p1", "a", fence - 1), ==, MS_RENEW_LOST);
+    CHECK_INT(ms_core_stat(core, "stale"), ==, 1);
+}
+
 static TEST(test_a_released_job_is_lost)
 {
     struct ms_core *core = *state;
@@ -465,6 +481,7 @@ int main(void)
         CORE(test_a_renewal_moves_the_end_of_the_lease),
         CORE(test_an_old_fence_is_lost_and_counted),
         CORE(test_an_ended_job_is_lost),
+        CORE(test_a_job_that_the_pod_ended_itself_is_no_stale_write),
         CORE(test_a_released_job_is_lost),
         CORE(test_a_cancelled_job_is_told_and_kept),
         CORE(test_a_lease_taken_back_is_given_again_while_nobody_has_it),
