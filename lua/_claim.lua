@@ -6,6 +6,9 @@
 -- The claim itself, for claim and finish.
 
 local CLAIM_MAX = 256
+-- Payloads of one answer, about: a pod that asks for hundreds of small jobs and
+-- meets large ones must not get hundreds of MiB that it has no room for.
+local BYTES_MAX = 8 * 1024 * 1024
 
 -- One group's list as the claim walks along it: it has come past `used` ids,
 -- `ids` are those behind the first `before`.
@@ -69,6 +72,10 @@ local function sort_job(pick, job)
     end
     tally_know(job.parent)
     pick.jobs[#pick.jobs + 1] = job
+    pick.bytes = pick.bytes + #(job.payload or "")
+    if pick.bytes >= BYTES_MAX then
+        pick.budget = 0
+    end
     if pick.group_max > 0 and job.group then
         pick.room[job.group] = pick.room[job.group] - 1
     end
@@ -326,7 +333,8 @@ local function claim(ask, now, c)
     end
     local pick = {
         now = now, kinds = ask.kinds, memo = {}, seen = {}, jobs = {},
-        parks = {}, expired = {}, rings = {}, turns = 0, budget = limit + 64,
+        parks = {}, expired = {}, rings = {}, turns = 0, bytes = 0,
+        budget = limit + 64,
         group_max = set_default(c[4], 0), room = {},
     }
     local lent, left = {}, nil

@@ -577,6 +577,24 @@ static TEST(test_a_parked_job_that_was_cancelled_does_not_come_back)
 
 /* ---- wake tokens ---- */
 
+/* 256 payloads of a MiB would be a reply of 256 MiB. */
+static TEST(test_a_claim_of_large_payloads_stops_in_time)
+{
+    struct ms_core *core = *state;
+    size_t len = 1 << 20;
+    char *payload = ms_xmalloc(len);
+
+    memset(payload, 'x', len);
+    for (int i = 0; i < 12; i++)
+        ENQUEUE(core, .id = (char[]){'j', (char)('a' + i), '\0'},
+                .payload = payload, .payload_len = len);
+    CHECK_INT(ms_core_claim(core, "p1", 256), ==, 8);
+    CHECK(core->answer.more);
+    CHECK_INT(ms_core_claim(core, "p1", 256), ==, 4);
+    CHECK(!core->answer.more);
+    free(payload);
+}
+
 static TEST(test_a_claim_that_leaves_work_wakes_the_next)
 {
     struct ms_core *core = *state;
@@ -661,6 +679,7 @@ int main(void)
         CORE(test_a_name_that_only_begins_alike_is_not_handled),
         CORE(test_parked_jobs_come_back_first_to_a_pod_that_runs_them),
         CORE(test_a_parked_job_that_was_cancelled_does_not_come_back),
+        CORE(test_a_claim_of_large_payloads_stops_in_time),
         CORE(test_a_claim_that_leaves_work_wakes_the_next),
         CORE(test_a_full_queue_wakes_nobody_until_there_is_room),
         CORE(test_claims_by_many_pods_never_pass_the_cap),
