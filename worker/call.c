@@ -149,15 +149,9 @@ static void send_claim(struct ms_station *st, const struct ms_claim_ask *ask)
 
 /* ---- finish, with a claim in it ---- */
 
-struct finish_walk {
-    struct ms_station *station;
-    struct ms_held *next;
-};
-
 static void on_finished_job(size_t i, enum ms_finish_status status, void *arg)
 {
-    struct finish_walk *walk = arg;
-    struct ms_station *st = walk->station;
+    struct ms_station *st = arg;
     struct ms_held *held = ms_joblist_pop(&st->sent);
 
     ms_assert(held != NULL);
@@ -167,13 +161,6 @@ static void on_finished_job(size_t i, enum ms_finish_status status, void *arg)
                (long long)held->fence,
                status == MS_FINISH_GONE ? "gone" : "stale");
     ms_held_free(held);
-}
-
-static void on_finish_claimed(const struct ms_claimed *claimed, void *arg)
-{
-    struct finish_walk *walk = arg;
-
-    on_claimed_job(claimed, walk->station);
 }
 
 static void call_went_well(struct ms_station *st)
@@ -187,7 +174,6 @@ static void on_finished(enum ms_err err, const struct ms_reply *reply,
                         void *arg)
 {
     struct ms_station *st = arg;
-    struct finish_walk walk = {.station = st};
     struct ms_claim_answer answer;
     struct ms_error error = {""};
     int asked = st->asked;
@@ -196,7 +182,7 @@ static void on_finished(enum ms_err err, const struct ms_reply *reply,
     st->env->reserved -= asked;
     if (err == MS_OK)
         err = ms_finish_parse(reply, (size_t)st->sent.n, on_finished_job,
-                              &answer, on_finish_claimed, &walk, &error);
+                              &answer, on_claimed_job, st, &error);
     else
         ms_error_set(&error, err, "%s", ms_reply_error(reply));
     if (err != MS_OK)
@@ -226,12 +212,7 @@ static enum ms_finish_kind finish_kind(enum ms_outcome outcome)
     return MS_FINISH_FAILED;
 }
 
-struct finish_parts {
-    struct ms_lease_sum sums[MS_SUMS_MAX];
-    struct ms_lease_reject *rejects;
-};
-
-static void describe_finish(struct ms_held *held, struct finish_parts *parts,
+static void describe_finish(struct ms_held *held, struct ms_move_parts *parts,
                             struct ms_finish *out)
 {
     const struct ms_ending *ending = &held->ending;
@@ -257,7 +238,7 @@ static void send_finish(struct ms_station *st, const struct ms_claim_ask *ask)
     struct ms_tenant who = ms_station_tenant(st);
     struct ms_cmd cmd = MS_CMD_INIT;
     struct ms_finish *jobs;
-    struct finish_parts *parts;
+    struct ms_move_parts *parts;
     size_t n = 0;
 
     ms_station_load(&st->ended, &st->sent, st->finish_max);

@@ -328,17 +328,12 @@ static void on_released(enum ms_err err, const struct ms_reply *reply,
     st->env->changed(st->env->arg);
 }
 
-struct release_parts {
-    struct ms_lease_sum sums[MS_SUMS_MAX];
-    struct ms_lease_reject *rejects;
-};
-
 void ms_station_release(struct ms_station *st)
 {
     struct ms_tenant who = ms_station_tenant(st);
     struct ms_cmd cmd = MS_CMD_INIT;
     struct ms_release *jobs;
-    struct release_parts *parts;
+    struct ms_move_parts *parts;
     size_t n = 0;
 
     if (st->release != NULL || st->back.n == 0 ||

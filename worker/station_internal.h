@@ -58,6 +58,12 @@ struct ms_station {
     ev_timer spare; /* what has found no slot by then goes back */
 };
 
+/* What the move of one job in a request points into, while it is built. */
+struct ms_move_parts {
+    struct ms_lease_sum sums[MS_SUMS_MAX];
+    struct ms_lease_reject *rejects; /* NULL, or for free() */
+};
+
 struct ms_tenant ms_station_tenant(const struct ms_station *station);
 
 /* The move of a job as the scripts want it; `out_sums` and `out_rejects` have
