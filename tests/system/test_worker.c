@@ -579,15 +579,21 @@ static int64_t all_calls(void)
            calls_of("client|unblock") + calls_of("rpush");
 }
 
-/* In two seconds two pods send a heartbeat and a look or two; what spins sends
- * thousands. */
-static void check_quiet(void)
+/* In a second two pods send a heartbeat and a look or two; what spins sends
+ * thousands, and goes on.  What was begun before (tokens of the enqueues, a
+ * slow machine's late answers) may end first. */
+static bool is_quiet_for_a_second(void)
 {
-    int64_t before = all_calls(), end = ms_wait_deadline(2000);
+    int64_t before = all_calls(), end = ms_wait_deadline(1000);
 
     while (ms_wait_deadline(0) < end)
         usleep(50000);
-    CHECK_INT(all_calls() - before, <, 60);
+    return all_calls() - before < 30;
+}
+
+static void check_quiet(void)
+{
+    WAIT_FOR(20000, is_quiet_for_a_second());
 }
 
 static struct ms_proc *idle_a, *idle_b;
