@@ -167,6 +167,11 @@ enum ms_err ms_enqueue_build(struct ms_cmd *cmd, const char *fleet,
     return MS_OK;
 }
 
+void ms_enqueue_by_leader(struct ms_cmd *cmd, int64_t epoch)
+{
+    ms_cmd_argi(cmd, epoch);
+}
+
 /* (index from 1, id) of the deduplicated, in order. */
 static bool is_dedup(const struct ms_reply *list, size_t n_jobs)
 {

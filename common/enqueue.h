@@ -51,13 +51,19 @@ enum ms_err ms_enqueue_build(struct ms_cmd *cmd, const char *fleet,
                              const struct ms_new_job *jobs, size_t n_jobs,
                              int64_t max_payload, struct ms_error *error);
 
+/* Shows a leader's epoch in a request that ms_enqueue_build() has built: it is
+ * refused where the queue has seen a newer one.  What acts for the leader (the
+ * schedules) needs it, a producer does not. */
+void ms_enqueue_by_leader(struct ms_cmd *cmd, int64_t epoch);
+
 /* Called once a job, in their order; `id` is NULL for an enqueued one, else the
  * id that stands for it (its own, or the holder of its unique key), and lasts
  * as long as the reply. */
 typedef void ms_enqueued_fn(size_t i, enum ms_enqueue_status status,
                             const char *id, void *arg);
 
-/* MS_EFULL where the queue is at max_length (nothing was enqueued). */
+/* MS_EFULL where the queue is at max_length, MS_ESTALE where it has seen a
+ * newer epoch (nothing was enqueued). */
 enum ms_err ms_enqueue_parse(const struct ms_reply *reply, size_t n_jobs,
                              ms_enqueued_fn *fn, void *arg,
                              struct ms_error *error);

@@ -12,19 +12,26 @@ KEYS[26..]      hash    the jobs, at most 500
 ARGV per job: kind, payload, options: "" for none, else msgpack of a map with
          own=1 json=1 p=priority g=group delay=ms at=ms exp_in=ms exp_at=ms
          u=unique_key uttl=ms ma=max_attempts to=timeout_ms parent=1
+ARGV behind them: epoch, of a call that the leader makes
 Returns  {"ok", n_enqueued, {index, id, ...}}
          the list names the deduplicated: their own id, or the id that holds
          their unique key
-         {"full", length}
+         {"full", length}  {"epoch", newer}
 ]]
 -- @include queue
 -- @include now
+-- @include epoch
 -- @include ready
 -- @include drop
 local token = KEYS[STANDING + 1]
 local n = #KEYS - STANDING - 1
 local KEEP_TOKEN_MS = 600000
 
+local epoch = tonumber(ARGV[3 * n + 1])
+local newer = epoch and newer_epoch(epoch)
+if newer then
+    return {"epoch", newer}
+end
 local known = call("GET", token)
 if known then
     return cmsgpack.unpack(known)

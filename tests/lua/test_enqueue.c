@@ -375,6 +375,47 @@ static TEST(test_a_parent_waits_and_is_never_claimed)
     CHECK_INT(ms_core_info(core).waiting, ==, 1);
 }
 
+/* ---- by the leader ---- */
+
+static enum ms_err enqueue_by(struct ms_core *core, int64_t epoch,
+                              const char *token, const char *id)
+{
+    const struct ms_new_job job = NEW_JOB(.id = id);
+    struct ms_cmd cmd = MS_CMD_INIT;
+
+    CHECK_INT(ms_enqueue_build(&cmd, "m", "q", token, &job, 1, 100, NULL), ==,
+              MS_OK);
+    ms_enqueue_by_leader(&cmd, epoch);
+    return ms_enqueue_parse(ms_test_run(core->redis, &cmd), 1, NULL, NULL,
+                            &core->error);
+}
+
+static TEST(test_a_leader_enqueues_under_its_epoch)
+{
+    struct ms_core *core = *state;
+
+    CHECK_INT(enqueue_by(core, 7, "T1", "a"), ==, MS_OK);
+    CHECK_STR(ms_core_state(core, "a"), "ready");
+    CHECK_INT(enqueue_by(core, 7, "T2", "b"), ==, MS_OK);
+    CHECK_STR(ms_test_text(core->redis, "HGET %s epoch", K("meta")), "7");
+}
+
+/* It was frozen meanwhile: even what it repeats is no answer for it. */
+static TEST(test_an_old_leader_enqueues_nothing)
+{
+    struct ms_core *core = *state;
+
+    CHECK_INT(enqueue_by(core, 7, "T1", "a"), ==, MS_OK);
+    core->epoch = 8;
+    CHECK_INT(ms_core_stamp(core), ==, MS_OK);
+    CHECK_INT(enqueue_by(core, 7, "T2", "b"), ==, MS_ESTALE);
+    CHECK_STR(ms_core_state(core, "b"), "gone");
+    CHECK_INT(enqueue_by(core, 7, "T1", "a"), ==, MS_ESTALE);
+    CHECK_INT(ms_core_stat(core, "enqueued"), ==, 1);
+    CHECK_INT(enqueue_by(core, 8, "T2", "b"), ==, MS_OK);
+    CHECK_INT(ENQUEUE(core, .id = "c"), ==, 1); /* a producer shows none */
+}
+
 static TEST(test_full_batch_keeps_its_order)
 {
     struct ms_core *core = *state;
@@ -475,6 +516,8 @@ int main(void)
         CORE(test_a_call_that_can_never_fit_is_refused),
         CORE(test_parked_jobs_count_against_max_length),
         CORE(test_a_parent_waits_and_is_never_claimed),
+        CORE(test_a_leader_enqueues_under_its_epoch),
+        CORE(test_an_old_leader_enqueues_nothing),
         CORE(test_full_batch_keeps_its_order),
         CORE(test_enqueue_is_refused_at_maxmemory),
         CORE(test_the_work_goes_on_at_maxmemory),
