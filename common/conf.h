@@ -37,8 +37,9 @@ struct ms_kind_conf {
 
 struct ms_pool_conf {
     char **kinds, **argv, **env; /* NULL-terminated; env as "NAME=value" */
-    char *cwd;
+    char *cwd, *limit;           /* NULL: not said */
     int64_t timeout_ms;
+    bool resumes; /* a drain stops it (TERM) and hands its job back */
 };
 
 struct ms_conf {
@@ -113,6 +114,25 @@ enum ms_err ms_conf_check_worker(const struct ms_conf *conf,
  * then the pod's id is shown.  Without an id four hex digits are made of the
  * pod's id. */
 char *ms_conf_worker_label(const struct ms_conf *conf, const char *pod_id);
+
+/* ---- what is said of a job's kind ---- */
+
+/* A handler's pattern is a kind, or the start of kinds: one that ends in '.'
+ * ("py.") or in a star ("py*"; "*" stands for all). */
+bool ms_kind_is_prefix(const char *pattern);
+/* How well it fits: 0 not at all, more for a longer start, SIZE_MAX for the
+ * kind itself. */
+size_t ms_kind_fit(const char *pattern, const char *kind);
+
+/* The entry of `kinds:` with the longest prefix of the kind; of `pools:` with
+ * the pattern that fits best.  NULL: none. */
+const struct ms_kind_conf *ms_conf_kind(const struct ms_conf *conf,
+                                        const char *kind);
+const struct ms_pool_conf *ms_conf_pool(const struct ms_conf *conf,
+                                        const char *kind);
+/* The rate scope that a job of this kind needs a token of before it runs: what
+ * `kinds:` says, else its pool.  NULL: none. */
+const char *ms_conf_limit(const struct ms_conf *conf, const char *kind);
 
 /* The settings of one queue as `field value` pairs for the configure script,
  * only what was said; `fn` is called for each.  Also used by `queue set`,

@@ -34,6 +34,7 @@ enum ms_field_type {
     MS_FIELD_DOUBLE, /* a double */
     /* The rest. */
     MS_FIELD_NAMES, /* a list of names, as a NULL-terminated char ** */
+    MS_FIELD_KINDS, /* likewise; a star may stand behind: conf.h */
     MS_FIELD_TEXTS, /* a list of strings, likewise */
     MS_FIELD_PAIRS, /* a map of strings, likewise, as "NAME=value" */
     MS_FIELD_MAP,   /* a map with `fields`, inside of the same struct */

@@ -115,11 +115,13 @@ static const struct ms_field exec_table[] = {
     END};
 
 static const struct ms_field pool_table[] = {
-    {"kinds", MS_FIELD_NAMES, IN_POOL(kinds), .required = true},
+    {"kinds", MS_FIELD_KINDS, IN_POOL(kinds), .required = true},
     {"argv", MS_FIELD_TEXTS, IN_POOL(argv), .required = true},
     {"env", MS_FIELD_PAIRS, IN_POOL(env)},
     {"cwd", MS_FIELD_TEXT, IN_POOL(cwd)},
     {"timeout", MS_FIELD_DURATION, IN_POOL(timeout_ms), "10m", .min = 1},
+    {"limit", MS_FIELD_NAME, IN_POOL(limit)},
+    {"resumes", MS_FIELD_BOOL, IN_POOL(resumes), "false"},
     END};
 
 static const struct ms_field limit_table[] = {

@@ -135,6 +135,27 @@ static enum ms_err walk_scalar(struct walk *w, const yaml_node_t *node,
     return err == MS_OK ? MS_OK : complain(w, node, "%s", why.text);
 }
 
+/* A kind, or the start of kinds with a star behind. */
+static enum ms_err check_kind(const char *text, struct ms_error *why)
+{
+    size_t len = strlen(text);
+    char start[MS_NAME_MAX + 2];
+
+    if (len == 0 || text[len - 1] != '*' || len >= sizeof(start))
+        return ms_name_check("the value", text, why);
+    memcpy(start, text, len - 1);
+    start[len - 1] = '\0';
+    return len == 1 ? MS_OK : ms_name_check("the value", start, why);
+}
+
+static enum ms_err check_string(const struct ms_field *field, const char *text,
+                                struct ms_error *why)
+{
+    if (field->type == MS_FIELD_NAMES)
+        return ms_name_check("the value", text, why);
+    return field->type == MS_FIELD_KINDS ? check_kind(text, why) : MS_OK;
+}
+
 static enum ms_err walk_strings(struct walk *w, const yaml_node_t *node,
                                 const struct ms_field *field, char ***list)
 {
@@ -151,8 +172,7 @@ static enum ms_err walk_strings(struct walk *w, const yaml_node_t *node,
         err = expect(w, one, YAML_SCALAR_NODE, "a list of single values");
         if (err != MS_OK)
             return err;
-        if (field->type == MS_FIELD_NAMES &&
-            ms_name_check("the value", node_text(one), &why) != MS_OK)
+        if (check_string(field, node_text(one), &why) != MS_OK)
             return complain(w, one, "%s", why.text);
         if (field->type == MS_FIELD_TEXTS ||
             !ms_strings_have(*list, node_text(one)))
@@ -366,6 +386,7 @@ static enum ms_err walk_field(struct walk *w, const yaml_node_t *node,
 {
     switch (field->type) {
     case MS_FIELD_NAMES:
+    case MS_FIELD_KINDS:
     case MS_FIELD_TEXTS:
     case MS_FIELD_PAIRS:
         return walk_list(w, node, field, base);

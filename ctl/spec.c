@@ -254,22 +254,6 @@ enum ms_err ms_spec_from_json(struct ms_spec *spec, const char *text,
 
 /* ---- finishing it ---- */
 
-/* The rule with the longest prefix of the kind; NULL: none. */
-static const struct ms_kind_conf *kind_rule(const struct ms_conf *conf,
-                                            const char *kind)
-{
-    const struct ms_kind_conf *best = NULL;
-
-    for (size_t i = 0; i < conf->n_kinds; i++) {
-        const struct ms_kind_conf *rule = &conf->kinds[i];
-
-        if (strncmp(kind, rule->prefix, strlen(rule->prefix)) == 0 &&
-            (best == NULL || strlen(rule->prefix) > strlen(best->prefix)))
-            best = rule;
-    }
-    return best;
-}
-
 static void rule_apply(struct ms_spec *spec, const struct ms_kind_conf *rule,
                        const char *queue)
 {
@@ -321,7 +305,7 @@ enum ms_err ms_spec_finish(struct ms_spec *spec, const struct ms_conf *conf,
 {
     enum ms_err err;
 
-    rule_apply(spec, kind_rule(conf, spec->kind), queue);
+    rule_apply(spec, ms_conf_kind(conf, spec->kind), queue);
     err = spec_check(spec, conf->max_payload_bytes, error);
     if (err != MS_OK)
         return err;

@@ -180,6 +180,12 @@ static TEST(test_wrong_types_are_refused)
          "pools[0].env: ", "a map of strings"},
         {"pools: [{kinds: [a], argv: [x], env: {A=B: z}}]\n",
          "pools[0].env: ", "no name of a variable"},
+        {"pools: [{kinds: ['a*b'], argv: [x]}]\n", "pools[0].kinds: ", "a*b"},
+        {"pools: [{kinds: ['.*'], argv: [x]}]\n", "pools[0].kinds: ", "'.'"},
+        {"pools: [{kinds: ['a.**'], argv: [x]}]\n", "pools[0].kinds: ", "a.*"},
+        {"pools: [{kinds: [''], argv: [x]}]\n", "pools[0].kinds: ", "''"},
+        {"pools: [{kinds: [a], argv: [x], resumes: 1}]\n",
+         "pools[0].resumes: ", "true or false"},
         {"limits: [{scope: a, capacity: 0, refill_per_second: 1}]\n",
          "limits[0].capacity: ", "at least 1"},
         {"limits: [{scope: a, capacity: 1, refill_per_second: fast}]\n",
@@ -825,6 +831,47 @@ static TEST(test_queue_set_speaks_as_the_file_and_writes_as_redis)
     }
 }
 
+/* ---- what is said of a kind ---- */
+
+static TEST(test_a_pattern_is_a_kind_or_the_start_of_kinds)
+{
+    CHECK_INT(ms_kind_fit("py.mail", "py.mail"), ==, SIZE_MAX);
+    CHECK_INT(ms_kind_fit("py.mail", "py.mails"), ==, 0);
+    CHECK_INT(ms_kind_fit("py.", "py.mail"), ==, 4);
+    CHECK_INT(ms_kind_fit("py.*", "py.mail"), ==, 4);
+    CHECK_INT(ms_kind_fit("py*", "py.mail"), ==, 3);
+    CHECK_INT(ms_kind_fit("*", "py.mail"), ==, 1);
+    CHECK_INT(ms_kind_fit("py.", "pyx"), ==, 0);
+    CHECK_INT(ms_kind_fit("", "py"), ==, 0);
+}
+
+static TEST(test_the_longest_prefix_says_how_a_kind_runs)
+{
+    struct ms_conf *conf =
+        good("kinds:\n"
+             "- { prefix: mail, timeout: 1s, limit: smtp }\n"
+             "- { prefix: mail.bulk., max_attempts: 9 }\n"
+             "- { prefix: mail.bulk, timeout: 3s }\n"
+             "pools:\n"
+             "- { kinds: ['*'], argv: [a], resumes: true }\n"
+             "- { kinds: [x, mail.], argv: [b], limit: slow }\n"
+             "- { kinds: [mail.one], argv: [c] }\n",
+             NULL);
+
+    CHECK(ms_conf_kind(conf, "mai") == NULL);
+    CHECK_INT(ms_conf_kind(conf, "mail")->timeout_ms, ==, 1000);
+    CHECK_INT(ms_conf_kind(conf, "mail.bulk.a")->max_attempts, ==, 9);
+    CHECK_INT(ms_conf_kind(conf, "mail.bulky")->timeout_ms, ==, 3000);
+    CHECK_STR(ms_conf_pool(conf, "anything")->argv[0], "a");
+    CHECK(ms_conf_pool(conf, "anything")->resumes);
+    CHECK_STR(ms_conf_pool(conf, "mail.two")->argv[0], "b");
+    CHECK_STR(ms_conf_pool(conf, "mail.one")->argv[0], "c");
+    CHECK_STR(ms_conf_limit(conf, "mail.two"), "smtp"); /* kinds first */
+    CHECK_STR(ms_conf_limit(conf, "x"), "slow");
+    CHECK_STR(ms_conf_limit(conf, "y"), NULL);
+    ms_conf_free(conf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -858,6 +905,8 @@ int main(void)
         RUN(test_a_seed_holds_only_what_was_said),
         RUN(test_queue_set_refuses_unknown_keys_and_bad_values),
         RUN(test_queue_set_speaks_as_the_file_and_writes_as_redis),
+        RUN(test_a_pattern_is_a_kind_or_the_start_of_kinds),
+        RUN(test_the_longest_prefix_says_how_a_kind_runs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

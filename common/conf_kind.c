@@ -1,0 +1,72 @@
+/* What the configuration says of a job's kind. */
+#include <string.h>
+
+#include "common/conf.h"
+
+bool ms_kind_is_prefix(const char *pattern)
+{
+    size_t len = strlen(pattern);
+
+    return len > 0 && (pattern[len - 1] == '.' || pattern[len - 1] == '*');
+}
+
+size_t ms_kind_fit(const char *pattern, const char *kind)
+{
+    size_t len = strlen(pattern);
+
+    if (strcmp(pattern, kind) == 0)
+        return SIZE_MAX;
+    if (!ms_kind_is_prefix(pattern))
+        return 0;
+    if (pattern[len - 1] == '*')
+        len--;
+    return strncmp(pattern, kind, len) == 0 ? len + 1 : 0;
+}
+
+const struct ms_kind_conf *ms_conf_kind(const struct ms_conf *conf,
+                                        const char *kind)
+{
+    const struct ms_kind_conf *best = NULL;
+    size_t best_len = 0;
+
+    for (size_t i = 0; i < conf->n_kinds; i++) {
+        const char *prefix = conf->kinds[i].prefix;
+        size_t len = strlen(prefix);
+
+        if (strncmp(kind, prefix, len) == 0 && len > best_len) {
+            best = &conf->kinds[i];
+            best_len = len;
+        }
+    }
+    return best;
+}
+
+const struct ms_pool_conf *ms_conf_pool(const struct ms_conf *conf,
+                                        const char *kind)
+{
+    const struct ms_pool_conf *best = NULL;
+    size_t best_fit = 0;
+
+    for (size_t i = 0; i < conf->n_pools; i++) {
+        for (char **p = conf->pools[i].kinds; *p != NULL; p++) {
+            size_t fit = ms_kind_fit(*p, kind);
+
+            if (fit > best_fit) {
+                best = &conf->pools[i];
+                best_fit = fit;
+            }
+        }
+    }
+    return best;
+}
+
+const char *ms_conf_limit(const struct ms_conf *conf, const char *kind)
+{
+    const struct ms_kind_conf *rule = ms_conf_kind(conf, kind);
+    const struct ms_pool_conf *pool;
+
+    if (rule != NULL && rule->limit != NULL)
+        return rule->limit;
+    pool = ms_conf_pool(conf, kind);
+    return pool == NULL ? NULL : pool->limit;
+}
