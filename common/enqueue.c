@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/keys.h"
+#include "common/mem.h"
 #include "common/name.h"
 #include "common/status.h"
 #include "scripts.h"
@@ -26,14 +27,40 @@ static enum ms_err check_id(const struct ms_new_job *job,
     return ms_error_set(error, MS_EINVAL, "'%s' is no job id", job->id);
 }
 
-static enum ms_err check_unique(const char *unique, struct ms_error *error)
-{
-    size_t len = unique == NULL ? 1 : strlen(unique);
+static const char *const unique_modes[] = {"refuse", "replace", "debounce"};
 
-    if (len >= 1 && len <= MS_UNIQUE_MAX)
-        return MS_OK;
-    return ms_error_set(error, MS_EINVAL, "a unique key has 1 to %d bytes",
-                        MS_UNIQUE_MAX);
+enum ms_err ms_unique_mode_parse(const char *text,
+                                 enum ms_unique_mode *out_mode,
+                                 struct ms_error *error)
+{
+    for (size_t i = 0; i < MS_COUNT_OF(unique_modes); i++)
+        if (strcmp(text, unique_modes[i]) == 0) {
+            *out_mode = (enum ms_unique_mode)i;
+            return MS_OK;
+        }
+    return ms_error_set(
+        error, MS_EINVAL,
+        "unique_mode is refuse, replace or debounce, not '%.60s'", text);
+}
+
+static enum ms_err check_unique(size_t i, const struct ms_new_job *job,
+                                struct ms_error *error)
+{
+    size_t len = job->unique == NULL ? 1 : strlen(job->unique);
+
+    if (len < 1 || len > MS_UNIQUE_MAX)
+        return ms_error_set(error, MS_EINVAL, "a unique key has 1 to %d bytes",
+                            MS_UNIQUE_MAX);
+    if (job->unique == NULL && job->unique_mode != MS_UNIQUE_REFUSE)
+        return ms_error_set(error, MS_EINVAL,
+                            "job %zu: unique_mode without a unique key", i + 1);
+    if ((unsigned)job->unique_mode >= MS_COUNT_OF(unique_modes))
+        return ms_error_set(error, MS_EINVAL, "job %zu: unique_mode %d", i + 1,
+                            (int)job->unique_mode);
+    if (job->parent && job->unique_mode == MS_UNIQUE_DEBOUNCE)
+        return ms_error_set(error, MS_EINVAL,
+                            "job %zu: a parent cannot be debounced", i + 1);
+    return MS_OK;
 }
 
 static enum ms_err check_numbers(size_t i, const struct ms_new_job *job,
@@ -72,9 +99,9 @@ static enum ms_err check_job(size_t i, const struct ms_new_job *job,
     if (err == MS_OK && job->group != NULL)
         err = ms_name_check("group", job->group, error);
     if (err == MS_OK)
-        err = check_unique(job->unique, error);
-    if (err == MS_OK)
         err = check_numbers(i, job, error);
+    if (err == MS_OK)
+        err = check_unique(i, job, error);
     if (err == MS_OK && (int64_t)job->payload_len > max_payload)
         err = ms_error_set(error, MS_EINVAL,
                            "job %zu: the payload of %zu bytes is over "
@@ -116,7 +143,9 @@ static void pack_options(const struct ms_new_job *job, struct ms_buf *out)
         {"uttl", job->unique_ttl_ms},   {"parent", job->parent},
     };
     bool priority = job->priority != MS_PRIORITY_DEFAULT;
-    size_t n = (size_t)priority + (job->group != NULL) + (job->unique != NULL);
+    bool mode = job->unique_mode != MS_UNIQUE_REFUSE;
+    size_t n = (size_t)priority + (job->group != NULL) + (job->unique != NULL) +
+               (size_t)mode;
     msgpack_packer pk;
 
     for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++)
@@ -134,6 +163,8 @@ static void pack_options(const struct ms_new_job *job, struct ms_buf *out)
         pack_str(&pk, "g", job->group);
     if (job->unique != NULL)
         pack_str(&pk, "u", job->unique);
+    if (mode)
+        pack_str(&pk, "um", unique_modes[job->unique_mode]);
 }
 
 enum ms_err ms_enqueue_build(struct ms_cmd *cmd, const char *fleet,

@@ -20,6 +20,22 @@
 
 #define MS_ENQUEUE_MAX 500 /* jobs a call */
 
+/* What becomes of a new job whose unique key another job holds.  A holder that
+ * runs stands in every mode: the new job is deduplicated. */
+enum ms_unique_mode {
+    MS_UNIQUE_REFUSE,  /* deduplicated */
+    MS_UNIQUE_REPLACE, /* a holder that waits is deleted and gives way */
+    /* A holder that waits stays who it is (id, priority, group) and is to do
+     * what the new job says (kind, payload, due time, limits), which is
+     * deduplicated: each push moves it on. */
+    MS_UNIQUE_DEBOUNCE
+};
+
+/* "refuse", "replace", "debounce"; MS_EINVAL for another word. */
+enum ms_err ms_unique_mode_parse(const char *text,
+                                 enum ms_unique_mode *out_mode,
+                                 struct ms_error *error);
+
 /* A zeroed struct with `id` and `kind` is a plain job, but for `priority`:
  * set MS_PRIORITY_DEFAULT.  Everything is borrowed while building. */
 struct ms_new_job {
@@ -36,9 +52,10 @@ struct ms_new_job {
     int64_t expires_in_ms; /* 0: never */
     int64_t expires_at_ms; /* 0: never */
     const char *unique;    /* NULL: none */
-    int64_t unique_ttl_ms;
-    int64_t max_attempts; /* 0: the queue's */
-    int64_t timeout_ms;   /* 0: the queue's */
+    enum ms_unique_mode unique_mode;
+    int64_t unique_ttl_ms; /* 0: while the job lives */
+    int64_t max_attempts;  /* 0: the queue's */
+    int64_t timeout_ms;    /* 0: the queue's */
     bool parent; /* goes straight into waiting; the coordinator plans it */
 };
 

@@ -41,6 +41,7 @@ struct batch {
     struct ms_kinds kinds;
     bool *in; /* a line: is it in?  Index 0 is line 1 */
     int64_t n_lines, in_cap;
+    int64_t bad_line; /* 0: none */
     struct ms_batch_result *result;
     struct ms_error *error;
 };
@@ -218,25 +219,50 @@ static enum ms_err window_send(struct batch *b)
 
 /* ---- reading ---- */
 
-static enum ms_err line_read(struct batch *b, const char *text, size_t len)
+/* `out_spec` stays empty for a blank line.  Free it with ms_spec_done(), also
+ * after an error. */
+static enum ms_err line_parse(struct batch *b, const char *text, size_t len,
+                              struct ms_spec *out_spec)
 {
-    struct ms_spec spec;
     struct ms_error why = {""};
     enum ms_err err;
 
+    memset(out_spec, 0, sizeof(*out_spec));
     while (len > 0 && isspace((unsigned char)text[len - 1]))
         len--;
-    if (len == 0) {
-        lines_note(b, b->n_lines); /* nothing to put in is in */
+    if (len == 0)
         return MS_OK;
-    }
-    err = ms_spec_from_json(&spec, text, len, &why);
+    err = ms_spec_from_json(out_spec, text, len, &why);
     if (err == MS_OK)
-        err = ms_spec_finish(&spec, b->ctl->conf, b->queue, &why);
+        err = ms_spec_finish(out_spec, b->ctl->conf, b->queue, &why);
+    if (err == MS_OK)
+        return MS_OK;
+    b->bad_line = b->n_lines;
+    return ms_error_set(b->error, MS_EINVAL, "line %" PRId64 ": %.400s",
+                        b->n_lines, why.text);
+}
+
+static enum ms_err line_check(struct batch *b, const char *text, size_t len)
+{
+    struct ms_spec spec;
+    enum ms_err err = line_parse(b, text, len, &spec);
+
+    ms_spec_done(&spec);
+    return err;
+}
+
+static enum ms_err line_read(struct batch *b, const char *text, size_t len)
+{
+    struct ms_spec spec;
+    enum ms_err err = line_parse(b, text, len, &spec);
+
     if (err != MS_OK) {
         ms_spec_done(&spec);
-        return ms_error_set(b->error, MS_EINVAL, "line %" PRId64 ": %.400s",
-                            b->n_lines, why.text);
+        return err;
+    }
+    if (spec.kind == NULL) {
+        lines_note(b, b->n_lines); /* nothing to put in is in */
+        return MS_OK;
     }
     item_add(b, &spec);
     return b->n_items == WINDOW_JOBS || b->bytes >= WINDOW_BYTES
@@ -244,22 +270,41 @@ static enum ms_err line_read(struct batch *b, const char *text, size_t len)
                : MS_OK;
 }
 
-static enum ms_err file_read(struct batch *b, FILE *file)
+static enum ms_err file_read(struct batch *b, FILE *file,
+                             enum ms_err (*line_fn)(struct batch *,
+                                                    const char *, size_t))
 {
     char *line = NULL;
     size_t cap = 0;
     enum ms_err err = MS_OK;
     ssize_t len;
 
+    b->n_lines = 0;
     errno = 0;
     while (err == MS_OK && (len = getline(&line, &cap, file)) >= 0) {
         b->n_lines++;
-        err = line_read(b, line, (size_t)len);
+        err = line_fn(b, line, (size_t)len);
     }
     if (err == MS_OK && ferror(file))
         err = ms_error_set(b->error, MS_EIO, "cannot read the batch: %s",
                            strerror(errno));
     free(line);
+    return err;
+}
+
+/* Looks through what can be read twice, so that nothing of it goes in when a
+ * line is bad. */
+static enum ms_err file_check(struct batch *b, FILE *file)
+{
+    off_t start = ftello(file);
+    enum ms_err err;
+
+    if (start < 0)
+        return MS_OK; /* a pipe */
+    err = file_read(b, file, line_check);
+    if (err == MS_OK && fseeko(file, start, SEEK_SET) != 0)
+        err = ms_error_set(b->error, MS_EIO, "cannot read the batch again: %s",
+                           strerror(errno));
     return err;
 }
 
@@ -302,20 +347,17 @@ enum ms_err ms_batch_run(struct ms_ctl *ctl, FILE *file, const char *queue,
                       .queue = queue,
                       .result = out_result,
                       .error = error};
-    struct ms_error later = {""};
-    enum ms_err err, rest;
+    enum ms_err err;
 
     memset(out_result, 0, sizeof(*out_result));
-    err = file_read(&b, file);
-    if (err != MS_OK)
-        b.error = &later;
-    rest = window_send(&b); /* also what stands before a bad line */
+    err = file_check(&b, file);
     if (err == MS_OK)
-        err = rest;
-    else if (rest != MS_OK)
-        ms_ctl_warn("%s", later.text);
+        err = file_read(&b, file, line_read);
+    if (err == MS_OK)
+        err = window_send(&b);
     if (err != MS_OK) {
-        out_result->failed_line = first_missing(&b);
+        out_result->failed_line =
+            b.bad_line != 0 ? b.bad_line : first_missing(&b);
         ranges_write(&b, &out_result->in_lines);
     }
     batch_done(&b);

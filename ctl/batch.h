@@ -5,8 +5,9 @@
  *
  * Calls of one window travel together.  Each carries a token that is kept when
  * it has to be sent again, so that a broken connection enqueues nothing twice.
- * The first bad line ends the reading; what stands before it goes in, nothing
- * of it or behind it.
+ * A file is looked through first, so that one bad line keeps all of it out.
+ * What cannot be read twice (a pipe) goes in while it is read, by the window:
+ * there a bad line ends the reading, and the result tells what is in.
  */
 #pragma once
 
@@ -16,7 +17,8 @@
 
 struct ms_batch_result {
     int64_t enqueued, deduplicated;
-    int64_t failed_line;    /* first line that is not in; 0: all are */
+    int64_t
+        failed_line; /* the bad line, else the first that is not in; 0: none */
     struct ms_buf in_lines; /* after a failure: "1-500 502", or empty */
 };
 

@@ -13,11 +13,9 @@
 #include "ctl/spec.h"
 
 /* Options that a batch's lines say themselves. */
-static const char *const job_fields[] = {"id",           "priority",
-                                         "delay",        "at",
-                                         "expires",      "unique",
-                                         "unique-ttl",   "group",
-                                         "max-attempts", "timeout"};
+static const char *const job_fields[] = {
+    "id",         "priority",    "delay", "at",           "expires", "unique",
+    "unique-ttl", "unique-mode", "group", "max-attempts", "timeout"};
 
 static enum ms_err spec_read(const struct ms_ctl *ctl, struct ms_spec *spec,
                              struct ms_error *error)
@@ -174,6 +172,9 @@ static const struct ms_option enqueue_options[] = {
     {"expires", "D", "dead if not begun by then (duration or time)"},
     {"unique", "KEY", "only one job with this key at a time"},
     {"unique-ttl", "D", "the key is free again after this at the latest"},
+    {"unique-mode", "M",
+     "who holds the key and waits: refuse (it stays), replace (it goes), "
+     "debounce (it takes this payload and delay)"},
     {"group", "G", "fair-share group"},
     {"max-attempts", "N", "instead of the queue's"},
     {"timeout", "D", "instead of the queue's"},

@@ -31,7 +31,8 @@ enum field_type {
     FIELD_COUNT,
     FIELD_DURATION,
     FIELD_TIME,
-    FIELD_EXPIRY
+    FIELD_EXPIRY,
+    FIELD_MODE
 };
 
 static const struct field {
@@ -43,7 +44,7 @@ static const struct field {
     {"priority", FIELD_COUNT},   {"max_attempts", FIELD_COUNT},
     {"delay", FIELD_DURATION},   {"unique_ttl", FIELD_DURATION},
     {"timeout", FIELD_DURATION}, {"at", FIELD_TIME},
-    {"expires", FIELD_EXPIRY},
+    {"expires", FIELD_EXPIRY},   {"unique_mode", FIELD_MODE},
 };
 
 /* "unique-ttl" is "unique_ttl". */
@@ -143,6 +144,8 @@ enum ms_err ms_spec_set(struct ms_spec *spec, const char *field,
         return duration_set(spec, known->name, text, error);
     case FIELD_EXPIRY:
         return expiry_set(spec, text, error);
+    case FIELD_MODE:
+        return ms_unique_mode_parse(text, &spec->job.unique_mode, error);
     default:
         if (ms_when_parse(text, &spec->job.at_ms, &why) == MS_OK)
             return MS_OK;
@@ -193,7 +196,7 @@ static enum ms_err member_text(const char *key, const msgpack_object *val,
         return ms_error_set(error, MS_EINVAL, "%.60s holds a zero byte", key);
     }
     if (val->type == MSGPACK_OBJECT_POSITIVE_INTEGER && field != NULL &&
-        field->type != FIELD_TEXT) {
+        field->type != FIELD_TEXT && field->type != FIELD_MODE) {
         *out_text = ms_xasprintf("%" PRIu64 "%s", val->via.u64, ms ? "ms" : "");
         return MS_OK;
     }
@@ -290,6 +293,9 @@ static enum ms_err spec_check(const struct ms_spec *spec, int64_t max_payload,
     if (spec->unique == NULL && spec->job.unique_ttl_ms != 0)
         return ms_error_set(error, MS_EINVAL,
                             "unique_ttl without a unique key");
+    if (spec->unique == NULL && spec->job.unique_mode != MS_UNIQUE_REFUSE)
+        return ms_error_set(error, MS_EINVAL,
+                            "unique_mode without a unique key");
     if (spec->job.at_ms != 0 && spec->job.delay_ms != 0)
         return ms_error_set(error, MS_EINVAL, "at and delay exclude another");
     if ((int64_t)spec->payload.len > max_payload)

@@ -2,7 +2,7 @@
 -- @include ready
 local AGAIN_FIELDS = {
     "kind", "state", "parent", "priority", "group", "plan", "phase", "fence",
-    "unique",
+    "unique", "unique_ttl_ms",
 }
 
 -- A new life of an ended job: attempts and crashes are forgotten, cursor, sums
@@ -16,6 +16,13 @@ local function begin_again(rec)
     end
 end
 
+local function take_unique(rec)
+    local key = base .. "unique:" .. rec.unique
+    if call("SET", key, rec.id, "NX") and rec.unique_ttl_ms then
+        call("PEXPIRE", key, rec.unique_ttl_ms)
+    end
+end
+
 -- Starts ended jobs anew.  A unique key is taken again where it is free.  A
 -- parent waits again, for the leader to revive it.
 local function again(recs, now)
@@ -24,7 +31,7 @@ local function again(recs, now)
         call("ZREM", rec.state == "dead" and dead or done, rec.id)
         begin_again(rec)
         if rec.unique then
-            call("SET", base .. "unique:" .. rec.unique, rec.id, "NX")
+            take_unique(rec)
         end
         if rec.plan or rec.phase then
             call("HSET", rec.key, "state", "waiting", "phase",

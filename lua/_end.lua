@@ -22,11 +22,16 @@ local function release_unique(rec)
     end
 end
 
+-- An id that a user chose counts as seen for a while.
+local function remember(id)
+    call("SET", base .. "gone:" .. id, "1", "PX", REMEMBER_MS)
+end
+
 -- Takes the record away.  What belongs to a parent alone goes with it.
 local function forget(rec)
     call("UNLINK", rec.key)
     if rec.own then
-        call("SET", base .. "gone:" .. rec.id, "1", "PX", REMEMBER_MS)
+        remember(rec.id)
     end
     if rec.phase or rec.plan then
         call("UNLINK", base .. "tally:" .. rec.id, base .. "bits:" .. rec.id,

@@ -22,7 +22,7 @@ local SLICE = 500
 local SETS = {scheduled = scheduled, parked = parked, done = done, dead = dead}
 local FIELDS = {
     "kind", "state", "parent", "chunk", "own", "unique", "plan", "phase",
-    "priority", "group", "fence",
+    "priority", "group", "fence", "unique_ttl_ms",
 }
 local ended = state == "done" or state == "dead"
 local is_allowed = verb == "delete" or verb == "retry" and ended or

@@ -11,7 +11,8 @@ KEYS[25] token  string  made for this call
 KEYS[26..]      hash    the jobs, at most 500
 ARGV per job: kind, payload, options: "" for none, else msgpack of a map with
          own=1 json=1 p=priority g=group delay=ms at=ms exp_in=ms exp_at=ms
-         u=unique_key uttl=ms ma=max_attempts to=timeout_ms parent=1
+         u=unique_key um="replace" | "debounce" (none: refuse; _unique.lua)
+         uttl=ms ma=max_attempts to=timeout_ms parent=1
 ARGV behind them: epoch, of a call that the leader makes
 Returns  {"ok", n_enqueued, {index, id, ...}}
          the list names the deduplicated: their own id, or the id that holds
@@ -23,6 +24,7 @@ Returns  {"ok", n_enqueued, {index, id, ...}}
 -- @include epoch
 -- @include ready
 -- @include drop
+-- @include unique
 local token = KEYS[STANDING + 1]
 local n = #KEYS - STANDING - 1
 local KEEP_TOKEN_MS = 600000
@@ -51,39 +53,24 @@ local function options_of(packed)
     return o
 end
 
--- Who holds this unique key, if that job still lives.
-local function holder_of(unique)
-    local id = call("GET", base .. "unique:" .. unique)
-    if not id then
-        return nil
-    end
-    local job = call("HMGET", job_key(id), "kind", "state")
-    if not job[1] or job[2] == "done" or job[2] == "dead" then
-        return nil
-    end
-    return id
-end
-
-local jobs, dedup, seen, uniques = {}, {}, {}, {}
+local jobs, dedup, seen = {}, {}, {}
 for i = 1, n do
     local key = KEYS[STANDING + 1 + i]
     local id = id_of(key)
     local o = options_of(ARGV[3 * i])
+    local job = {
+        id = id, key = key, kind = ARGV[3 * i - 2], payload = ARGV[3 * i - 1],
+        o = o,
+    }
     local same = (seen[id] or call("EXISTS", key) == 1 or
                   o.own and call("EXISTS", base .. "gone:" .. id) == 1) and id
-    same = same or o.u and (uniques[o.u] or holder_of(o.u))
+    same = same or o.u and unique_meet(job)
     if same then
         dedup[#dedup + 1] = i
         dedup[#dedup + 1] = same
     else
         seen[id] = true
-        if o.u then
-            uniques[o.u] = id
-        end
-        jobs[#jobs + 1] = {
-            id = id, key = key, kind = ARGV[3 * i - 2],
-            payload = ARGV[3 * i - 1], o = o,
-        }
+        jobs[#jobs + 1] = job
     end
 end
 
@@ -92,12 +79,16 @@ local most = set_default(c[1], 0)
 if most > 0 then
     local length = set_default(call("HGET", depth, "-"), 0)
                    + call("ZCARD", scheduled) + call("ZCARD", parked)
-    local over = length + #jobs - most
-    local spared = {} -- those that stand for a job of this call
+    local n_new = #jobs - n_dropped
+    local over = length + n_new - #replaced - most
+    local spared = {} -- those that stand for a job of this call, or give way
     for i = 2, #dedup, 2 do
         spared[dedup[i]] = true
     end
-    if over > 0 and (c[2] ~= "drop_oldest" or #jobs > most or
+    for _, rec in ipairs(replaced) do
+        spared[rec.id] = true
+    end
+    if over > 0 and (c[2] ~= "drop_oldest" or n_new > most or
                      not make_room(over, now, spared)) then
         return {"full", length}
     end
@@ -106,7 +97,7 @@ end
 -- Fields at their default stay away: they are most of a job's memory.
 local function record(job, due)
     local o, set = job.o, {"kind", job.kind, "payload", job.payload,
-                           "created_ms", now}
+                           "created_ms", job.created or now}
     local function add(name, value)
         if value then
             set[#set + 1] = name
@@ -122,21 +113,25 @@ local function record(job, due)
     add("group", o.g)
     add("expires_ms", o.exp_at or o.exp_in and now + o.exp_in)
     add("unique", o.u)
+    add("unique_ttl_ms", o.u and o.uttl)
     add("max_attempts", o.ma)
     add("timeout_ms", o.to)
     add("due_ms", due)
+    add("ready_ms", job.created and not (job.stays or due) and now)
     add("state", o.parent and "waiting" or due and "scheduled")
     return set
 end
 
+local function due_of(o)
+    local due = o.at or o.delay and now + o.delay
+    return due and due > now and not o.parent and due or nil
+end
+
 local first_due = tonumber(call("ZRANGE", scheduled, 0, 0, "WITHSCORES")[2])
 local ready, later, wait, sooner = {}, {}, {}, false
-for _, job in ipairs(jobs) do
+-- Writes the record, takes the unique key, and notes the job's place.
+local function put(job, due)
     local o = job.o
-    local due = o.at or o.delay and now + o.delay
-    if due and due <= now or o.parent then
-        due = nil
-    end
     call("HSET", job.key, unpack(record(job, due)))
     if o.u then
         local unique = base .. "unique:" .. o.u
@@ -153,8 +148,17 @@ for _, job in ipairs(jobs) do
         later[#later + 1] = due
         later[#later + 1] = job.id
         sooner = sooner or not first_due or due < first_due
-    else
+    elseif not job.stays then
         ready[#ready + 1] = {job.id, o.p or 5, o.g or "-", job.kind}
+    end
+end
+
+unique_write(due_of, put)
+for _, job in ipairs(jobs) do
+    if not job.is_dropped then
+        put(job, due_of(job.o))
+    elseif job.o.own then
+        remember(job.id)
     end
 end
 if #ready > 0 then

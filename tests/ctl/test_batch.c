@@ -92,8 +92,8 @@ static TEST(test_a_restarted_redis_is_waited_for)
     ms_test_text(core->redis, "FLUSHALL");
 }
 
-/* What stands before the bad line is in, whole windows and the rest. */
-static TEST(test_a_bad_line_far_down_keeps_what_is_before_it)
+/* What was sent before somebody could know of it is in, and is told. */
+static TEST(test_a_bad_line_far_down_a_pipe_keeps_the_windows_before_it)
 {
     struct ms_core *core = *state;
     struct feed feed = {.n = 9000,
@@ -105,11 +105,66 @@ static TEST(test_a_bad_line_far_down_keeps_what_is_before_it)
 
     CHECK_INT(feed_run(core, &feed, &result, &error), ==, MS_EINVAL);
     CHECK_CONTAINS(error.text, "line 4322: ");
-    CHECK_INT(result.enqueued, ==, 4321);
+    CHECK_INT(result.enqueued, ==, 4000);
     CHECK_INT(result.failed_line, ==, 4322);
-    CHECK_STR(ms_buf_str(&result.in_lines), "1-4321");
-    CHECK_INT(ms_core_depth(core, "-"), ==, 4321);
+    CHECK_STR(ms_buf_str(&result.in_lines), "1-4000");
+    CHECK_INT(ms_core_depth(core, "-"), ==, 4000);
     ms_buf_done(&result.in_lines);
+}
+
+static enum ms_err file_run(struct ms_core *core, const struct ms_buf *text,
+                            struct ms_batch_result *result,
+                            struct ms_error *error)
+{
+    char *path = ms_test_file("batch", text->data, text->len);
+    struct ms_conf conf = client_conf(core);
+    struct ms_ctl ctl = {.conf = &conf, .client = client_open(&conf)};
+    FILE *file = fopen(path, "re");
+    enum ms_err err = ms_batch_run(&ctl, file, "q", result, error);
+
+    fclose(file);
+    ms_client_close(ctl.client);
+    free(path);
+    return err;
+}
+
+/* However far down it is: who mends the line sends the same file again. */
+static TEST(test_a_bad_line_of_a_file_keeps_all_of_it_out)
+{
+    struct ms_core *core = *state;
+    struct ms_buf text = MS_BUF_INIT;
+    struct ms_batch_result result;
+    struct ms_error error = {""};
+
+    for (int i = 0; i < 9000; i++)
+        ms_buf_adds(&text, "{\"kind\":\"k\"}\n");
+    ms_buf_adds(&text, "{\"kind\":\"k\",\"delay\":\"-5s\"}\n");
+    CHECK_INT(file_run(core, &text, &result, &error), ==, MS_EINVAL);
+    CHECK_CONTAINS(error.text, "line 9001: delay: ");
+    CHECK_INT(result.enqueued, ==, 0);
+    CHECK_INT(result.failed_line, ==, 9001);
+    CHECK_INT(result.in_lines.len, ==, 0);
+    CHECK_INT(ms_core_stat(core, "enqueued"), ==, 0);
+    ms_buf_done(&result.in_lines);
+    ms_buf_done(&text);
+}
+
+static TEST(test_a_hundred_thousand_lines_are_one_command)
+{
+    struct ms_core *core = *state;
+    struct ms_buf text = MS_BUF_INIT;
+    struct ms_batch_result result;
+
+    for (int i = 0; i < 100000; i++)
+        ms_buf_addf(&text, "{\"kind\":\"k\",\"id\":\"j%d\"}\n", i);
+    CHECK_INT(file_run(core, &text, &result, NULL), ==, MS_OK);
+    CHECK_INT(result.enqueued, ==, 100000);
+    CHECK_INT(ms_core_depth(core, "k"), ==, 100000);
+    CHECK_STR(ms_test_text(core->redis, "LINDEX %s -1", K("ready:5:-")),
+              "j99999");
+    ms_test_text(core->redis, "FLUSHALL"); /* nothing to walk through */
+    ms_buf_done(&result.in_lines);
+    ms_buf_done(&text);
 }
 
 /* One queue of two is full: what went into the other is told line by line. */
@@ -197,7 +252,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CORE(test_a_broken_connection_loses_and_doubles_nothing),
         CORE(test_a_restarted_redis_is_waited_for),
-        CORE(test_a_bad_line_far_down_keeps_what_is_before_it),
+        CORE(test_a_bad_line_far_down_a_pipe_keeps_the_windows_before_it),
+        CORE(test_a_bad_line_of_a_file_keeps_all_of_it_out),
+        CORE(test_a_hundred_thousand_lines_are_one_command),
         CORE(test_a_queue_that_is_full_stops_its_lines_alone),
         CORE(test_large_payloads_are_spread_over_calls),
         CORE(test_an_empty_file_is_no_work),

@@ -45,6 +45,12 @@ static TEST(test_a_bad_line_names_its_field)
     check_bad("{\"kind\":\"k\",\"priority\":10}",
               "priority is a number from 0");
     check_bad("{\"kind\":\"k\",\"priority\":-1}", "priority");
+    check_bad("{\"kind\":\"k\",\"delay\":-1}", "delay has a value");
+    check_bad("{\"kind\":\"k\",\"delay\":\"-1s\"}", "delay: ");
+    check_bad("{\"kind\":\"k\",\"timeout\":1.5}", "timeout has a value");
+    check_bad("{\"kind\":\"k\",\"at\":-1}", "at has a value");
+    check_bad("{\"kind\":\"k\",\"payload\":nan}", "line 1");
+    check_bad("{\"kind\":\"k\"} {}", "line 1");
     check_bad("{\"kind\":\"k\",\"delay\":\"5\"}", "delay: ");
     check_bad("{\"kind\":\"k\",\"at\":\"noon\"}", "at: ");
     check_bad("{\"kind\":\"k\",\"expires\":\"x\"}", "expires");
@@ -84,6 +90,33 @@ static TEST(test_a_whole_line_becomes_a_job)
     CHECK_INT(spec.job.timeout_ms, ==, 1500);
     CHECK_INT(spec.job.payload_len, ==, 2);
     assert_memory_equal(spec.job.payload, "\x91\x01", 2);
+    ms_spec_done(&spec);
+}
+
+static TEST(test_a_unique_mode_is_a_word_beside_a_key)
+{
+    struct ms_spec spec;
+    struct ms_error error = {""};
+
+    CHECK_INT(read_line(&spec,
+                        "{\"kind\":\"k\",\"unique\":\"u\","
+                        "\"unique_mode\":\"debounce\"}",
+                        NULL),
+              ==, MS_OK);
+    CHECK_INT(spec.job.unique_mode, ==, MS_UNIQUE_DEBOUNCE);
+    ms_spec_done(&spec);
+    check_bad("{\"kind\":\"k\",\"unique_mode\":\"replace\"}",
+              "unique_mode without a unique key");
+    check_bad("{\"kind\":\"k\",\"unique\":\"u\","
+              "\"unique_mode\":\"often\"}",
+              "refuse, replace or debounce, not 'often'");
+    check_bad("{\"kind\":\"k\",\"unique\":\"u\","
+              "\"unique_mode\":1}",
+              "unique_mode has a value of the wrong type");
+    CHECK_INT(ms_spec_begin(&spec, "k", "{}", 2, NULL), ==, MS_OK);
+    CHECK_INT(ms_spec_set(&spec, "unique-mode", "replace", NULL), ==, MS_OK);
+    CHECK_INT(spec.job.unique_mode, ==, MS_UNIQUE_REPLACE);
+    CHECK_INT(ms_spec_set(&spec, "unique-mode", "", &error), ==, MS_EINVAL);
     ms_spec_done(&spec);
 }
 
@@ -208,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RUN(test_a_bad_line_names_its_field),
         RUN(test_a_whole_line_becomes_a_job),
+        RUN(test_a_unique_mode_is_a_word_beside_a_key),
         RUN(test_a_bare_line_has_defaults),
         RUN(test_the_longest_prefix_routes_a_kind),
         RUN(test_the_command_line_says_the_same),

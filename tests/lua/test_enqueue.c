@@ -167,76 +167,6 @@ static TEST(test_own_ids_are_remembered_when_done_is_not_kept)
     CHECK_INT(ENQUEUE(core, .id = "a", .own_id = true), ==, 0);
 }
 
-static TEST(test_a_unique_key_names_its_holder)
-{
-    struct ms_core *core = *state;
-
-    ENQUEUE(core, .id = "a", .unique = "one of a kind");
-    CHECK_INT(ENQUEUE(core, .id = "b", .unique = "one of a kind"), ==, 0);
-    CHECK_STR(core->dedup, "a");
-    CHECK_STR(ms_core_state(core, "b"), "gone");
-}
-
-static TEST(test_a_unique_key_twice_in_one_call_counts_once)
-{
-    struct ms_core *core = *state;
-    const struct ms_new_job jobs[] = {NEW_JOB(.id = "a", .unique = "u"),
-                                      NEW_JOB(.id = "b", .unique = "u")};
-
-    CHECK_INT(ms_core_enqueue_all(core, NULL, jobs, 2), ==, 1);
-    CHECK_STR(core->dedup, "a");
-}
-
-static void end_by(struct ms_core *core, enum ms_finish_kind kind)
-{
-    int64_t fence;
-
-    ENQUEUE(core, .id = "a", .unique = "u", .max_attempts = 1);
-    fence = ms_core_claim_one(core, "p1", "a");
-    CHECK_INT(ms_core_finish(core, "p1", "a", fence, kind), ==, MS_FINISH_OK);
-    CHECK_INT(ms_test_num(core->redis, "EXISTS %s", K("unique:u")), ==, 0);
-    CHECK_INT(ENQUEUE(core, .id = "b", .unique = "u"), ==, 1);
-    ms_core_delete(core, "a");
-    ms_core_delete(core, "b");
-}
-
-static TEST(test_a_unique_key_is_free_again_after_every_end)
-{
-    struct ms_core *core = *state;
-
-    end_by(core, MS_FINISH_DONE);
-    end_by(core, MS_FINISH_DEAD);
-    end_by(core, MS_FINISH_FAILED); /* its only attempt */
-    end_by(core, MS_FINISH_CANCELLED);
-    ENQUEUE(core, .id = "a", .unique = "u");
-    ms_core_delete(core, "a");
-    CHECK_INT(ENQUEUE(core, .id = "b", .unique = "u"), ==, 1);
-    ms_core_cancel(core, "b");
-    CHECK_INT(ENQUEUE(core, .id = "c", .unique = "u"), ==, 1);
-}
-
-static TEST(test_a_unique_key_is_released_by_its_holder_alone)
-{
-    struct ms_core *core = *state;
-
-    ENQUEUE(core, .id = "a", .unique = "u", .unique_ttl_ms = 50000);
-    CHECK_INT(ms_test_num(core->redis, "PTTL %s", K("unique:u")), >, 40000);
-    ms_test_cmd(core->redis, "DEL %s", K("unique:u")); /* its time was over */
-    CHECK_INT(ENQUEUE(core, .id = "b", .unique = "u"), ==, 1);
-    ms_core_cancel(core, "a");
-    CHECK_STR(ms_test_text(core->redis, "GET %s", K("unique:u")), "b");
-}
-
-/* A key left behind by a lost delete must not block for ever. */
-static TEST(test_a_unique_key_of_a_lost_job_holds_nobody_up)
-{
-    struct ms_core *core = *state;
-
-    ms_test_cmd(core->redis, "SET %s lost", K("unique:u"));
-    CHECK_INT(ENQUEUE(core, .id = "a", .unique = "u"), ==, 1);
-    CHECK_STR(ms_test_text(core->redis, "GET %s", K("unique:u")), "a");
-}
-
 static TEST(test_max_length_refuses_a_call_as_a_whole)
 {
     struct ms_core *core = *state;
@@ -502,11 +432,6 @@ int main(void)
         CORE(test_an_id_that_lives_is_deduplicated),
         CORE(test_own_ids_are_remembered_after_their_record),
         CORE(test_own_ids_are_remembered_when_done_is_not_kept),
-        CORE(test_a_unique_key_names_its_holder),
-        CORE(test_a_unique_key_twice_in_one_call_counts_once),
-        CORE(test_a_unique_key_is_free_again_after_every_end),
-        CORE(test_a_unique_key_is_released_by_its_holder_alone),
-        CORE(test_a_unique_key_of_a_lost_job_holds_nobody_up),
         CORE(test_max_length_refuses_a_call_as_a_whole),
         CORE(test_the_oldest_make_room_where_the_queue_says_so),
         CORE(test_the_least_important_make_room_first),

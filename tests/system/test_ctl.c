@@ -331,7 +331,7 @@ static TEST(test_a_large_batch_is_complete_and_in_order)
     free(path);
 }
 
-static TEST(test_a_bad_line_ends_a_batch_and_says_what_is_in)
+static TEST(test_a_bad_line_of_a_batch_keeps_it_out)
 {
     struct ms_core *core = *state;
     char *path = batch_file("{\"kind\":\"k\",\"id\":\"a\"}\n"
@@ -343,10 +343,10 @@ static TEST(test_a_bad_line_ends_a_batch_and_says_what_is_in)
         ms_ctl_json(core->redis, 2, "job enqueue --queue q --batch %", path);
 
     CHECK_STR(run->out,
-              "{\"enqueued\":2,\"deduplicated\":0,\"failed_line\":4}\n");
+              "{\"enqueued\":0,\"deduplicated\":0,\"failed_line\":4}\n");
     CHECK_CONTAINS(run->err, "line 4: ");
-    CHECK_CONTAINS(run->err, "these lines are in: 1-3\n");
-    CHECK_STR(ms_core_state(core, "b"), "ready");
+    CHECK_CONTAINS(run->err, "no line is in\n");
+    CHECK_STR(ms_core_state(core, "a"), "gone");
     CHECK_STR(ms_core_state(core, "c"), "gone");
     free(path);
 }
@@ -880,7 +880,7 @@ int main(void)
         CORE(test_delayed_and_unique_jobs),
         CORE(test_a_batch_goes_in_by_queue_and_counts),
         CORE(test_a_large_batch_is_complete_and_in_order),
-        CORE(test_a_bad_line_ends_a_batch_and_says_what_is_in),
+        CORE(test_a_bad_line_of_a_batch_keeps_it_out),
         CORE(test_a_full_queue_refuses_a_batch),
         CORE(test_a_batch_says_each_jobs_options_itself),
         CORE(test_an_id_in_two_queues_wants_a_queue),

@@ -129,6 +129,30 @@ static TEST(test_enqueue_checks_ids_and_names)
     CHECK_INT(build(&job, NULL), ==, MS_OK);
 }
 
+static TEST(test_enqueue_checks_how_a_key_is_shared)
+{
+    static const char *const words[] = {"refuse", "replace", "debounce"};
+    struct ms_new_job job = plain();
+    struct ms_error error = {""};
+    enum ms_unique_mode mode;
+
+    job.unique_mode = MS_UNIQUE_REPLACE;
+    check_refused(job, "job 1: unique_mode without a unique key");
+    job.unique = "u";
+    CHECK_INT(build(&job, NULL), ==, MS_OK);
+    job.unique_mode = (enum ms_unique_mode)3;
+    check_refused(job, "unique_mode 3");
+    job.unique_mode = MS_UNIQUE_DEBOUNCE;
+    job.parent = true;
+    check_refused(job, "a parent cannot be debounced");
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(ms_unique_mode_parse(words[i], &mode, NULL), ==, MS_OK);
+        CHECK_INT(mode, ==, i);
+    }
+    CHECK_INT(ms_unique_mode_parse("Replace", &mode, &error), ==, MS_EINVAL);
+    CHECK_CONTAINS(error.text, "not 'Replace'");
+}
+
 static TEST(test_enqueue_checks_numbers)
 {
     static const size_t offsets[] = {
@@ -496,6 +520,7 @@ int main(void)
         RUN(test_a_status_shows_what_it_says_more),
         RUN(test_keys_carry_their_hash_tag),
         RUN(test_enqueue_checks_ids_and_names),
+        RUN(test_enqueue_checks_how_a_key_is_shared),
         RUN(test_enqueue_checks_numbers),
         RUN(test_enqueue_checks_priority_and_size),
         RUN(test_enqueue_takes_500_jobs_of_a_valid_queue),
