@@ -374,9 +374,47 @@ static enum ms_err check_http(struct load *load, const char *option, size_t at)
                         origin_of(load, at), option, text);
 }
 
+static bool has_limit(const struct ms_conf *conf, const char *scope)
+{
+    for (size_t i = 0; i < conf->n_limits; i++)
+        if (strcmp(conf->limits[i].scope, scope) == 0)
+            return true;
+    return false;
+}
+
+/* A file that declares no limits leaves them to `limit set`. */
+static enum ms_err check_limit(struct load *load, size_t at, const char *what,
+                               const char *scope)
+{
+    if (scope == NULL || load->conf->n_limits == 0 ||
+        has_limit(load->conf, scope))
+        return MS_OK;
+    return ms_error_set(load->error, MS_EINVAL,
+                        "%s: %s: limit '%s' is not among the limits of this "
+                        "file",
+                        origin_of(load, at), what, scope);
+}
+
+static enum ms_err check_limits(struct load *load)
+{
+    const struct ms_conf *conf = load->conf;
+    enum ms_err err = MS_OK;
+
+    for (size_t i = 0; i < conf->n_kinds && err == MS_OK; i++)
+        err = check_limit(load, offsetof(struct ms_conf, kinds), "kinds",
+                          conf->kinds[i].limit);
+    for (size_t i = 0; i < conf->n_pools && err == MS_OK; i++)
+        err = check_limit(load, offsetof(struct ms_conf, pools), "pools",
+                          conf->pools[i].limit);
+    return err;
+}
+
 static enum ms_err settle(struct load *load)
 {
     enum ms_err err = settle_command_timeout(load);
+
+    if (err == MS_OK)
+        err = check_limits(load);
 
     if (err == MS_OK)
         err = check_http(load, "worker.http",

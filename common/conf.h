@@ -35,6 +35,12 @@ struct ms_kind_conf {
     int64_t max_attempts, timeout_ms; /* -1: not said */
 };
 
+struct ms_limit_conf {
+    char *scope;
+    int64_t capacity;         /* 1 to 1,000,000 */
+    double refill_per_second; /* 0 to 1,000,000; 0: never */
+};
+
 struct ms_pool_conf {
     char **kinds, **argv, **env; /* NULL-terminated; env as "NAME=value" */
     char *cwd, *limit;           /* NULL: not said */
@@ -71,6 +77,8 @@ struct ms_conf {
     size_t n_kinds;
     struct ms_pool_conf *pools;
     size_t n_pools;
+    struct ms_limit_conf *limits;
+    size_t n_limits;
 
     char **exec_allow; /* NULL-terminated; empty: refuse every program */
     char *exec_cwd_root;
@@ -83,7 +91,7 @@ struct ms_conf {
     int64_t gc_interval_ms;
     int64_t uploads_ttl_ms, uploads_ack_retention_ms, uploads_sweep_ms;
     int64_t health_interval_ms, certs_interval_ms, certs_renew_before_ms;
-    /* limits, schedules, locations, health.checks, certs.watch and bootstrap
+    /* schedules, locations, health.checks, certs.watch and bootstrap
      * are checked for shape here; the issue that builds each adds its
      * struct. */
 };
@@ -145,3 +153,13 @@ enum ms_err ms_queue_conf_parse(const char *key, const char *text,
                                 char *out_field, size_t field_size,
                                 char *out_value, size_t value_size,
                                 struct ms_error *error);
+
+/* The same for a limit: "capacity", "refill_per_second" or "tokens" (what it
+ * holds now), as `limit set` has them. */
+enum ms_err ms_limit_conf_parse(const char *key, const char *text,
+                                char *out_value, size_t size,
+                                struct ms_error *error);
+
+/* A number of tokens as Redis keeps it: a decimal fraction of at most six
+ * digits.  Returns `out`. */
+const char *ms_limit_format(double tokens, char *out, size_t size);

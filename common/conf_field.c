@@ -203,6 +203,19 @@ static const char *show_limit(const struct ms_field *field, int64_t limit,
     return out;
 }
 
+/* The rates of limits are decimal fractions of six digits, which Redis counts
+ * without rounding. */
+static enum ms_err check_double(const struct ms_field *field, double real,
+                                struct ms_error *error)
+{
+    if (field->max != 0 && real > (double)field->max)
+        return ms_error_set(error, MS_EINVAL, "must be at most %" PRId64,
+                            field->max);
+    if (real > 0 && real < 1e-6)
+        return ms_error_set(error, MS_EINVAL, "must be 0 or at least 0.000001");
+    return MS_OK;
+}
+
 static enum ms_err check_range(const struct ms_field *field, int64_t num,
                                struct ms_error *error)
 {
@@ -250,6 +263,8 @@ enum ms_err ms_field_set(const struct ms_field *field, const char *text,
         err = read_value(field, text, &value, error);
     if (err == MS_OK && text != NULL && is_int64(field))
         err = check_range(field, value.num, error);
+    if (err == MS_OK && text != NULL && field->type == MS_FIELD_DOUBLE)
+        err = check_double(field, value.real, error);
     if (err == MS_OK && base != NULL && field->at != MS_FIELD_NOWHERE)
         store(field, text, &value, base);
     return err;

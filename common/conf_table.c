@@ -6,6 +6,7 @@
 #define IN_QUEUE(member) .at = offsetof(struct ms_queue_conf, member)
 #define IN_KIND(member)  .at = offsetof(struct ms_kind_conf, member)
 #define IN_POOL(member)  .at = offsetof(struct ms_pool_conf, member)
+#define IN_LIMIT(member) .at = offsetof(struct ms_limit_conf, member)
 #define NOWHERE          .at = MS_FIELD_NOWHERE
 #define END          \
     {                \
@@ -124,10 +125,23 @@ static const struct ms_field pool_table[] = {
     {"resumes", MS_FIELD_BOOL, IN_POOL(resumes), "false"},
     END};
 
+#define TOKENS_MAX 1000000 /* as lua/_limit.lua has it */
+
 static const struct ms_field limit_table[] = {
-    {"scope", MS_FIELD_NAME, NOWHERE, .required = true, .unique = true},
-    {"capacity", MS_FIELD_COUNT, NOWHERE, .min = 1, .required = true},
-    {"refill_per_second", MS_FIELD_DOUBLE, NOWHERE, .required = true},
+    {"scope", MS_FIELD_NAME, IN_LIMIT(scope), .required = true, .unique = true},
+    {"capacity", MS_FIELD_COUNT, IN_LIMIT(capacity), .min = 1,
+     .max = TOKENS_MAX, .required = true},
+    {"refill_per_second", MS_FIELD_DOUBLE, IN_LIMIT(refill_per_second),
+     .max = TOKENS_MAX, .required = true},
+    END};
+
+const struct ms_field ms_limit_settings[] = {
+    {"capacity", MS_FIELD_COUNT, IN_LIMIT(capacity), .min = 1,
+     .max = TOKENS_MAX, .required = true},
+    {"refill_per_second", MS_FIELD_DOUBLE, IN_LIMIT(refill_per_second),
+     .max = TOKENS_MAX, .required = true},
+    {"tokens", MS_FIELD_DOUBLE, IN_LIMIT(refill_per_second), .max = TOKENS_MAX,
+     .required = true},
     END};
 
 static const struct ms_field schedule_table[] = {
@@ -198,7 +212,9 @@ const struct ms_field ms_conf_table[] = {
     {"pools", MS_FIELD_MAPS, AT(pools), .fields = pool_table,
      .n_at = offsetof(struct ms_conf, n_pools),
      .size = sizeof(struct ms_pool_conf)},
-    {"limits", MS_FIELD_MAPS, NOWHERE, .fields = limit_table},
+    {"limits", MS_FIELD_MAPS, AT(limits), .fields = limit_table,
+     .n_at = offsetof(struct ms_conf, n_limits),
+     .size = sizeof(struct ms_limit_conf)},
     {"schedules", MS_FIELD_MAPS, NOWHERE, .fields = schedule_table},
     {"max_payload", MS_FIELD_SIZE, AT(max_payload_bytes), "1MiB", .min = 1,
      .max = 256 * MIB},

@@ -10,6 +10,7 @@ extern const struct ms_field ms_conf_table[];
 
 /* One entry of `queues`; offsets are into struct ms_queue_conf. */
 extern const struct ms_field ms_queue_table[];
+extern const struct ms_field ms_limit_settings[]; /* of `limit set` */
 
 /* What `queues` is where the file does not say, as the file would. */
 extern const char ms_conf_default_queues[];

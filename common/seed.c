@@ -7,6 +7,7 @@
 #include "common/admin.h"
 #include "common/enqueue.h"
 #include "common/fleet.h"
+#include "common/limit.h"
 #include "common/mem.h"
 
 #define AGAIN_S 0.5
@@ -16,7 +17,7 @@ struct ms_seed {
     struct ms_request *request;
     ev_timer again;
     const char **queues;
-    size_t n_queues, at;
+    size_t n_queues, at; /* the limits come behind the queues */
 };
 
 /* ---- the pairs of one queue ---- */
@@ -99,17 +100,45 @@ static void on_configured(enum ms_err err, const struct ms_reply *reply,
     seed_next(seed);
 }
 
-static void seed_next(struct ms_seed *seed)
+static void on_limit_set(enum ms_err err, const struct ms_reply *reply,
+                         void *arg)
+{
+    struct ms_seed *seed = arg;
+    const struct ms_conf *conf = seed->options.conf;
+    struct ms_error error = {""};
+
+    seed->request = NULL;
+    if (err == MS_OK)
+        err =
+            ms_limit_status_parse(reply,
+                                  conf->limits[seed->at - seed->n_queues].scope,
+                                  &error);
+    if (err != MS_OK) {
+        seed_fail(seed, err, reply, &error);
+        return;
+    }
+    seed->at++;
+    seed_next(seed);
+}
+
+static void seed_limit(struct ms_seed *seed)
+{
+    const struct ms_conf *conf = seed->options.conf;
+    struct ms_cmd cmd = MS_CMD_INIT;
+
+    ms_limit_seed_build(&cmd, conf->fleet,
+                        &conf->limits[seed->at - seed->n_queues]);
+    seed->request =
+        ms_redis_send(seed->options.redis, &cmd, 0, on_limit_set, seed);
+}
+
+static void seed_queue(struct ms_seed *seed)
 {
     const char *fleet = seed->options.conf->fleet;
     const struct ms_queue_conf *conf;
     struct ms_cmd cmd = MS_CMD_INIT;
     struct pairs pairs = {.n = 0};
 
-    if (seed->at == seed->n_queues) {
-        seed->options.done(MS_OK, NULL, seed->options.arg);
-        return;
-    }
     conf = find_conf(seed, seed->queues[seed->at]);
     if (conf != NULL)
         ms_queue_conf_each(conf, add_pair, &pairs);
@@ -121,6 +150,16 @@ static void seed_next(struct ms_seed *seed)
         free(pairs.words[i]);
     seed->request =
         ms_redis_send(seed->options.redis, &cmd, 0, on_configured, seed);
+}
+
+static void seed_next(struct ms_seed *seed)
+{
+    if (seed->at < seed->n_queues)
+        seed_queue(seed);
+    else if (seed->at < seed->n_queues + seed->options.conf->n_limits)
+        seed_limit(seed);
+    else
+        seed->options.done(MS_OK, NULL, seed->options.arg);
 }
 
 static void on_schema(enum ms_err err, const struct ms_reply *reply, void *arg)

@@ -5,8 +5,8 @@
  * works with known, and writes the settings that the configuration has and
  * Redis has not, field by field: what an operator changed stays.
  *
- *     IDLE --start--> SCHEMA --known--> SEEDING (queue by queue) --> IDLE, done
- *       ^                |                  |
+ *     IDLE --start--> SCHEMA --known--> SEEDING (queue by queue, then limit by
+ *       ^                |                  |    limit) --> IDLE, done
  *       '--- lost connection: start again when it is back ---'
  *
  * What Redis refuses for the time being (it is busy, full, a replica) is tried

@@ -19,6 +19,8 @@ static const struct {
     {"planned", MS_ESTATE, "planned further already"},
     {"chunks", MS_ESTATE, "chunks are not ended yet"},
     {"alive", MS_ESTATE, "it lives"},
+    {"broken", MS_EINVAL, "what stands in this field is no number"},
+    {"incomplete", MS_EINVAL, "a new one needs this field"},
     {"verb", MS_ESTATE, "not possible for jobs of this state"},
 };
 

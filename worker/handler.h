@@ -66,6 +66,22 @@ int ms_ctx_fd(const struct ms_ctx *ctx);
 /* The same as a one-shot wait: returns early when a stop is wanted. */
 enum ms_stop ms_ctx_sleep(struct ms_ctx *ctx, int64_t ms);
 
+/* ---- rate limits (common/limit.h) ---- */
+
+/* Takes `n` tokens of a scope, waiting for them as long as it takes; the job's
+ * time-out stands still meanwhile.  MS_OK: they are the job's.  MS_ECANCELLED:
+ * a stop is wanted (ms_ctx_stop_wanted() says which) and nothing was taken.
+ * MS_ENOENT: there is no such limit.  MS_EINVAL: a bad name, or more than the
+ * bucket ever holds.  While Redis is away it waits, too.  But for MS_OK and
+ * MS_ECANCELLED the job's error is set, so that a handler may just fail. */
+enum ms_err ms_ctx_acquire(struct ms_ctx *ctx, const char *scope, int64_t n);
+
+/* The scope's target said "too much, come back in `retry_after_ms`": nobody in
+ * the fleet gets a token before.  The same errors; MS_EDOWN and the like where
+ * Redis could not be told. */
+enum ms_err ms_ctx_drain(struct ms_ctx *ctx, const char *scope,
+                         int64_t retry_after_ms);
+
 /* This slot's own loop and Redis connection (made on first use, kept warm).
  * The loop also watches the channel, so that a handler that runs the loop
  * sees a stop.  NULL with an error set where Redis cannot be reached. */

@@ -22,6 +22,18 @@ void ms_head_move(struct ms_head *head, int64_t seq, int64_t now_us)
     head->moved_us = now_us;
 }
 
+void ms_head_clock(struct ms_head *head, bool stopped, int64_t now_us)
+{
+    if (!stopped && head->stopped_us != 0) {
+        head->moved_us += now_us - head->stopped_us;
+        if (head->moved_us > now_us)
+            head->moved_us = now_us; /* the cursor moved meanwhile */
+        head->stopped_us = 0;
+    } else if (stopped && head->stopped_us == 0) {
+        head->stopped_us = now_us;
+    }
+}
+
 static void set_stage(struct ms_head *head, enum ms_head_stage stage,
                       int64_t now_us)
 {
@@ -57,7 +69,7 @@ static int64_t long_due_us(const struct ms_head *head,
 static int64_t timeout_due_us(const struct ms_head *head,
                               const struct ms_head_slot *slot)
 {
-    if (head->timeout_us == 0 || slot->is_paused)
+    if (head->timeout_us == 0 || slot->is_paused || head->stopped_us != 0)
         return MS_HEAD_NEVER;
     return head->moved_us + head->timeout_us;
 }

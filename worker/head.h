@@ -33,6 +33,7 @@ struct ms_head {
     int64_t stage_us;             /* when the stage began */
     int64_t begun_us, timeout_us; /* timeout_us 0: none */
     int64_t moved_us;             /* when it began, or its cursor moved */
+    int64_t stopped_us;           /* since then its time-out stands still; 0 */
     int64_t seq;
     size_t uncommitted; /* bytes of its checkpoints */
 };
@@ -58,6 +59,10 @@ void ms_head_begin(struct ms_head *head, const struct ms_held *held,
 
 /* A checkpoint came: a cursor that moves puts off the time-out. */
 void ms_head_move(struct ms_head *head, int64_t seq, int64_t now_us);
+
+/* Stops its time-out, or lets it go on: what it waited counts for nothing.
+ * Saying either twice does no harm. */
+void ms_head_clock(struct ms_head *head, bool stopped, int64_t now_us);
 
 /* The handler is told to stop.  A second reason does not put off TERM. */
 void ms_head_tell(struct ms_head *head, int64_t now_us);

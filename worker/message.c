@@ -152,6 +152,11 @@ void ms_message_put_committed(struct ms_buf *out, uint64_t number, int64_t seq)
     put_two(out, MS_MSG_COMMITTED, number, seq);
 }
 
+void ms_message_put_clock(struct ms_buf *out, uint64_t number, bool stopped)
+{
+    put_two(out, MS_MSG_CLOCK, number, stopped);
+}
+
 void ms_message_put_checkpoint(struct ms_buf *out, uint64_t number,
                                const struct ms_checkpoint *checkpoint)
 {
@@ -499,6 +504,9 @@ static void read_body(struct items *items, struct ms_message *message)
         break;
     case MS_MSG_COMMITTED:
         message->seq = take_int(items, 0, INT64_MAX);
+        break;
+    case MS_MSG_CLOCK:
+        message->stopped = take_int(items, 0, 1) != 0;
         break;
     case MS_MSG_CHECKPOINT:
         read_checkpoint(items, &message->checkpoint);

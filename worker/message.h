@@ -6,7 +6,7 @@
  *                                            REFUSED     why it cannot start
  *     JOB        number, the job             CHECKPOINT  number, cursor, ...
  *     STOP       number, reason              END         number, outcome, ...
- *     COMMITTED  number, seq
+ *     COMMITTED  number, seq                 CLOCK       number, stopped
  *
  * Each is one msgpack array of a fixed length whose first item is the type:
  * both sides are the same build (HELLO sees to it), so nothing is named and
@@ -29,6 +29,7 @@ enum ms_message_type {
     MS_MSG_STOP,
     MS_MSG_COMMITTED,
     MS_MSG_CHECKPOINT,
+    MS_MSG_CLOCK,
     MS_MSG_END
 };
 
@@ -52,6 +53,9 @@ void ms_message_put_stop(struct ms_buf *out, uint64_t number,
 void ms_message_put_committed(struct ms_buf *out, uint64_t number, int64_t seq);
 void ms_message_put_checkpoint(struct ms_buf *out, uint64_t number,
                                const struct ms_checkpoint *checkpoint);
+/* The job's time-out stands still, or goes on: its handler waits for what it
+ * has no say over. */
+void ms_message_put_clock(struct ms_buf *out, uint64_t number, bool stopped);
 /* run_us: how long the handler took. */
 void ms_message_put_end(struct ms_buf *out, uint64_t number,
                         const struct ms_ending *ending, int64_t run_us);
@@ -66,6 +70,7 @@ struct ms_message {
         const char *text;   /* READY: the build, REFUSED: why */
         struct ms_held job; /* not for ms_held_free(): the reader's memory */
         enum ms_stop stop;
+        bool stopped; /* CLOCK */
         int64_t seq;
         struct ms_checkpoint checkpoint; /* the caller's, to be freed */
         struct {

@@ -356,6 +356,13 @@ static void take_checkpoint(struct ms_slot *slot, struct ms_message *message)
                                            slot->pool->options.arg);
 }
 
+static void take_clock(struct ms_slot *slot, const struct ms_message *message)
+{
+    if (!slot->head.has_begun)
+        tell_started(slot, ms_clock_mono_us());
+    ms_head_clock(&slot->head, message->stopped, ms_clock_mono_us());
+}
+
 static void take_end(struct ms_slot *slot, struct ms_message *message)
 {
     if (!slot->head.has_begun)
@@ -391,6 +398,8 @@ static void take_frame(struct ms_slot *slot, const char *body, size_t len)
         drop_message(slot, message);
     } else if (message->type == MS_MSG_CHECKPOINT) {
         take_checkpoint(slot, message);
+    } else if (message->type == MS_MSG_CLOCK) {
+        take_clock(slot, message);
     } else if (message->type == MS_MSG_END) {
         take_end(slot, message);
     } else {

@@ -187,7 +187,7 @@ static TEST(test_wrong_types_are_refused)
         {"pools: [{kinds: [a], argv: [x], resumes: 1}]\n",
          "pools[0].resumes: ", "true or false"},
         {"limits: [{scope: a, capacity: 0, refill_per_second: 1}]\n",
-         "limits[0].capacity: ", "at least 1"},
+         "limits[0].capacity: ", "from 1 to 1000000"},
         {"limits: [{scope: a, capacity: 1, refill_per_second: fast}]\n",
          "limits[0].refill_per_second: ", "is not a number"},
         {"limits: [{scope: a, capacity: 1, refill_per_second: -1}]\n",
@@ -298,6 +298,30 @@ static TEST(test_entries_of_one_name_are_refused)
 }
 
 /* What an attacker may not do anyway, but a generator of files might. */
+/* Redis counts rates in whole millionths of a token a second. */
+static TEST(test_a_limit_has_its_ranges)
+{
+    bad("limits:\n- {scope: a, capacity: 1000001, refill_per_second: 1}\n",
+        "m.yaml:2: limits[0].capacity: ", "from 1 to 1000000");
+    bad("limits:\n- {scope: a, capacity: 1, refill_per_second: 1000001}\n",
+        "m.yaml:2: limits[0].refill_per_second: ", "at most 1000000");
+    bad("limits:\n- {scope: a, capacity: 1, refill_per_second: 0.0000001}\n",
+        "m.yaml:2: limits[0].refill_per_second: ", "at least 0.000001");
+    bad("limits:\n- {scope: a b, capacity: 1, refill_per_second: 1}\n",
+        "m.yaml:2: limits[0].scope: ", "'a b'");
+}
+
+/* A slip of the pen would let jobs wait for tokens that never come. */
+static TEST(test_a_kind_or_pool_must_name_a_limit_of_the_file)
+{
+    bad("limits: [{scope: smtp, capacity: 1, refill_per_second: 1}]\n"
+        "kinds:\n- {prefix: mail., limit: smpt}\n",
+        "m.yaml:", "kinds: limit 'smpt' is not among the limits");
+    bad("limits: [{scope: smtp, capacity: 1, refill_per_second: 1}]\n"
+        "pools:\n- {kinds: [py.], argv: [python3], limit: smpt}\n",
+        "m.yaml:", "pools: limit 'smpt' is not among the limits");
+}
+
 static TEST(test_a_very_large_file_is_refused)
 {
     size_t len = (size_t)5 * 1024 * 1024;
@@ -482,7 +506,7 @@ static TEST(test_every_section_is_read)
              "pools:\n"
              "  - { kinds: ['py.'], argv: [python3, -u, -u],\n"
              "      env: { A: 1, B: 'x y' }, timeout: 5s }\n"
-             "limits: [{scope: g, capacity: 30, refill_per_second: 0.5}]\n"
+             "limits: [{scope: smtp, capacity: 30, refill_per_second: 0.5}]\n"
              "schedules: [{name: n, cron: '0 3 * * *', tz: Europe/Berlin,\n"
              "  kind: cmd.exec, queue: default, payload: {a: [1]},\n"
              "  misfire: catch-up 3, overlap: allow, enabled: true}]\n"
@@ -503,6 +527,10 @@ static TEST(test_every_section_is_read)
     CHECK_STR(conf->kinds[0].prefix, "mail.");
     CHECK_STR(conf->kinds[0].limit, "smtp");
     CHECK_INT(conf->kinds[0].timeout_ms, ==, 30000);
+    CHECK_INT(conf->n_limits, ==, 1);
+    CHECK_STR(conf->limits[0].scope, "smtp");
+    CHECK_INT(conf->limits[0].capacity, ==, 30);
+    CHECK(conf->limits[0].refill_per_second == 0.5);
     CHECK_STR(conf->kinds[1].queue, NULL);
     CHECK_INT(conf->kinds[1].max_attempts, ==, -1);
     CHECK_STR(conf->exec_allow[1], "/bin/ls");
@@ -518,6 +546,40 @@ static TEST(test_every_section_is_read)
 }
 
 /* A section whose options are all commented out is an empty map to people. */
+static TEST(test_limit_set_checks_its_words)
+{
+    static const struct {
+        const char *key, *text, *want, *why;
+    } cases[] = {
+        {"capacity", "30", "30", NULL},
+        {"refill_per_second", "0.5", "0.5", NULL},
+        {"refill_per_second", "0", "0", NULL},
+        {"refill_per_second", "10", "10", NULL},
+        {"refill_per_second", "0.33333333", "0.333333", NULL},
+        {"refill_per_second", "1e3", "1000", NULL},
+        {"tokens", "1000000", "1000000", NULL},
+        {"capacity", "0", NULL, "capacity: must be from 1"},
+        {"capacity", "0.5", NULL, "capacity: '0.5' is not a whole number"},
+        {"tokens", "-1", NULL, "tokens: '-1' is not a number"},
+        {"refill_per_second", "nan", NULL, "refill_per_second: 'nan' is not"},
+        {"scope", "x", NULL, "'scope' is not capacity"},
+        {"refill", "1", NULL, "'refill' is not capacity"},
+    };
+
+    for (size_t i = 0; i < MS_COUNT_OF(cases); i++) {
+        char value[64] = "";
+        struct ms_error error = {""};
+        enum ms_err err = ms_limit_conf_parse(cases[i].key, cases[i].text,
+                                              value, sizeof(value), &error);
+
+        CHECK_INT(err, ==, cases[i].want != NULL ? MS_OK : MS_EINVAL);
+        if (cases[i].want != NULL)
+            CHECK_STR(value, cases[i].want);
+        else
+            CHECK_CONTAINS(error.text, cases[i].why);
+    }
+}
+
 static TEST(test_empty_files_sections_and_lists_say_nothing)
 {
     static const char *const files[] = {
@@ -886,6 +948,9 @@ int main(void)
         RUN(test_a_command_timeout_of_a_third_of_a_lease_is_refused),
         RUN(test_listening_beyond_loopback_needs_a_token),
         RUN(test_entries_of_one_name_are_refused),
+        RUN(test_a_limit_has_its_ranges),
+        RUN(test_a_kind_or_pool_must_name_a_limit_of_the_file),
+        RUN(test_limit_set_checks_its_words),
         RUN(test_a_very_large_file_is_refused),
         RUN(test_the_file_in_conf_says_the_defaults),
         RUN(test_defaults_are_those_of_the_interface),

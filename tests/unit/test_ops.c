@@ -32,6 +32,8 @@ static TEST(test_every_status_word_has_its_class)
         {"(chunks 2)", MS_ESTATE},
         {"(alive 5)", MS_ESTATE},
         {"(verb)", MS_ESTATE},
+        {"(broken capacity)", MS_EINVAL},
+        {"(incomplete capacity)", MS_EINVAL},
         {"(okay)", MS_EPROTO},
         {"()", MS_EPROTO},
         {"ok", MS_EPROTO},

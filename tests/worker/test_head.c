@@ -132,6 +132,42 @@ static TEST(test_a_stopped_job_does_not_time_out)
     CHECK(!head.timed_out);
 }
 
+/* Waiting for a token of a rate limit is not the job's fault. */
+static TEST(test_a_stopped_clock_puts_the_time_out_off)
+{
+    struct ms_head head = begun();
+
+    ms_head_clock(&head, true, 110 * SECOND);
+    ms_head_clock(&head, true, 120 * SECOND);
+    CHECK_INT(ms_head_due_us(&head, &alone), ==, MS_HEAD_NEVER);
+    CHECK_INT(ms_head_next(&head, &alone, 900 * SECOND), ==, MS_HEAD_WAIT);
+    ms_head_clock(&head, false, 910 * SECOND);
+    CHECK_INT(ms_head_due_us(&head, &alone), ==, 960 * SECOND);
+    ms_head_clock(&head, false, 950 * SECOND);
+    CHECK_INT(ms_head_due_us(&head, &alone), ==, 960 * SECOND);
+}
+
+static TEST(test_a_stopped_clock_never_makes_more_of_a_move)
+{
+    struct ms_head head = begun();
+
+    ms_head_clock(&head, true, 110 * SECOND);
+    ms_head_move(&head, 8, 119 * SECOND);
+    ms_head_clock(&head, false, 120 * SECOND);
+    CHECK_INT(ms_head_due_us(&head, &alone), ==, 180 * SECOND);
+}
+
+/* A cancel does not wait for tokens. */
+static TEST(test_a_stopped_clock_does_not_put_off_term)
+{
+    struct ms_head head = begun();
+
+    ms_head_clock(&head, true, 110 * SECOND);
+    ms_head_tell(&head, 120 * SECOND);
+    CHECK_INT(ms_head_due_us(&head, &alone), ==, 125 * SECOND);
+    CHECK_INT(ms_head_next(&head, &alone, 125 * SECOND), ==, MS_HEAD_SEND_TERM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +182,9 @@ int main(void)
         RUN(test_a_second_reason_does_not_put_off_term),
         RUN(test_a_slot_with_a_program_is_given_a_moment_more),
         RUN(test_a_stopped_job_does_not_time_out),
+        RUN(test_a_stopped_clock_puts_the_time_out_off),
+        RUN(test_a_stopped_clock_never_makes_more_of_a_move),
+        RUN(test_a_stopped_clock_does_not_put_off_term),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,6 +132,12 @@ static TEST(test_orders_name_the_job_that_they_mean)
     CHECK_INT(message->type, ==, MS_MSG_COMMITTED);
     CHECK_INT(message->number, ==, 13);
     CHECK_INT(message->seq, ==, 77);
+    ms_buf_clear(&wire);
+    ms_message_put_clock(&wire, 14, true);
+    message = read_back(&reader, &wire);
+    CHECK_INT(message->type, ==, MS_MSG_CLOCK);
+    CHECK_INT(message->number, ==, 14);
+    CHECK(message->stopped);
     ms_reader_done(&reader);
     ms_buf_done(&wire);
 }
