@@ -11,6 +11,7 @@
 #include "common/seed.h"
 #include "coordinator/duty.h"
 #include "coordinator/health.h"
+#include "coordinator/task_functions.h"
 #include "coordinator/task_note.h"
 #include "coordinator/task_plan.h"
 #include "coordinator/task_reap.h"
@@ -39,6 +40,7 @@ struct ms_coordinator {
     struct ms_rebalancer *rebalancer;
     struct ms_reap *reap;
     struct ms_retain *retain;
+    struct ms_functions *functions;
     struct ms_plan *plan;
     struct ms_http *http;
     struct ms_health health;
@@ -231,6 +233,7 @@ static void make_duties(struct ms_coordinator *c)
     c->reap = ms_reap_new(&c->duty);
     c->plan = ms_plan_new(&c->duty);
     c->retain = ms_retain_new(&c->duty);
+    c->functions = ms_functions_new(&c->duty);
     c->health = (struct ms_health){.redis = c->redis,
                                    .term = c->duty.term,
                                    .tasks = c->duty.tasks};
@@ -273,6 +276,7 @@ void ms_coordinator_free(struct ms_coordinator *c)
     ms_reap_free(c->reap);
     ms_plan_free(c->plan);
     ms_retain_free(c->retain);
+    ms_functions_free(c->functions);
     ms_task_note_free(c->note);
     ms_view_free(c->duty.view);
     ms_presence_free(c->presence);
