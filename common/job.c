@@ -38,6 +38,7 @@ static void read_numbers(struct ms_job *job, const struct ms_reply *pairs)
         {"attempts", &job->attempts, 0},
         {"max_attempts", &job->max_attempts, 0},
         {"crashes", &job->crashes, 0},
+        {"throttles", &job->throttles, 0},
         {"fence", &job->fence, 0},
         {"chunk", &job->chunk, -1},
         {"created_ms", &job->created_ms, 0},
@@ -216,6 +217,7 @@ static void add_life(struct ms_json *json, const struct ms_job *job)
     add_int(json, "attempts", job->attempts);
     add_known(json, "max_attempts", job->max_attempts);
     add_int(json, "crashes", job->crashes);
+    add_int(json, "throttles", job->throttles);
     add_known(json, "fence", job->fence);
     add_text(json, "pod", job->pod);
     add_known(json, "created_ms", job->created_ms);

@@ -31,6 +31,7 @@ struct ms_job {
     struct ms_bytes payload, result, cursor;
     int64_t seq;                             /* of the cursor; 0: none yet */
     int64_t attempts, max_attempts, crashes; /* max_attempts 0: the queue's */
+    int64_t throttles;
     int64_t fence;
     char *pod, *parent, *group, *unique, *error;
     char *errors;  /* a JSON array, or NULL */
@@ -51,7 +52,8 @@ enum ms_err ms_job_parse(const char *queue, const char *id,
                          struct ms_error *error);
 void ms_job_free(struct ms_job *job); /* takes NULL */
 
-/* Writes the JSON object of docs/jobs.md ("a job"); payload and result as JSON. */
+/* Writes the JSON object of docs/jobs.md ("a job"); payload and result as JSON.
+ */
 void ms_job_to_json(const struct ms_job *job, struct ms_json *json);
 
 /* Payload or result as JSON text, whatever it is kept as; "null" where there

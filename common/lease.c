@@ -282,7 +282,8 @@ void ms_finish_build(struct ms_cmd *cmd, const struct ms_tenant *who,
         ms_cmd_argi(cmd, jobs[i].fence);
         ms_cmd_args(cmd, finish_word(jobs[i].kind));
         ms_cmd_arg(cmd, jobs[i].text, jobs[i].text_len);
-        ms_cmd_argi(cmd, jobs[i].delay_ms);
+        ms_cmd_argi(cmd, jobs[i].kind == MS_FINISH_FAILED ? jobs[i].max_attempts
+                                                          : jobs[i].delay_ms);
         add_move(cmd, &jobs[i].move);
     }
 }

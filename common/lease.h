@@ -128,6 +128,9 @@ struct ms_finish {
     size_t text_len;
     int64_t delay_ms; /* THROTTLED: a hint; else 0 */
     struct ms_lease_move move;
+    /* FAILED: what the worker's configuration says of the kind (kinds:), for a
+     * job that does not say it itself; 0: the queue's. */
+    int64_t max_attempts;
 };
 
 void ms_finish_build(struct ms_cmd *cmd, const struct ms_tenant *who,

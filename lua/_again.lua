@@ -9,8 +9,9 @@ local AGAIN_FIELDS = {
 -- and the list of errors are kept.  What its last pod may still say about the
 -- old life (a repeated finish) counts as said.
 local function begin_again(rec)
-    call("HDEL", rec.key, "state", "attempts", "crashes", "finished_ms",
-         "cancel_requested", "error", "result", "expires_ms", "due_ms")
+    call("HDEL", rec.key, "state", "attempts", "crashes", "throttles",
+         "finished_ms", "cancel_requested", "error", "result", "expires_ms",
+         "due_ms")
     if rec.fence then
         call("HSET", rec.key, "settled", rec.fence)
     end

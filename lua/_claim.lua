@@ -41,7 +41,7 @@ local function look(pick, g, id)
         return nil
     end
     local key = job_key(id)
-    local fields = call("HGETALL", key)
+    local fields = call_on_record("HGETALL", key)
     -- Eight names at once: a table that grows is the dearest part of this.
     local job = {
         id = id, key = key, fields = fields, kind = false, payload = false,
@@ -61,7 +61,8 @@ end
 -- Sorts a ready job into what will be taken, parked or expired.  True if it
 -- was the group's turn that was used.
 local function sort_job(pick, job)
-    if job.expires_ms and tonumber(job.expires_ms) <= pick.now then
+    if job.expires_ms and
+       (tonumber(job.expires_ms) or math.huge) <= pick.now then
         pick.expired[#pick.expired + 1] = job
         tally_know(job.parent)
         return false
@@ -226,12 +227,12 @@ end
 -- is `now` ready-made.
 local function lend(pick, job, pod, text, default_timeout)
     local fence, attempt, fence_text = pick.now, 1, text
-    if job.fence and tonumber(job.fence) >= fence then
+    if job.fence and set_default(job.fence, 0) >= fence then
         fence = tonumber(job.fence) + 1
         fence_text = string.format("%.0f", fence)
     end
     if job.attempts then
-        attempt = tonumber(job.attempts) + 1
+        attempt = set_default(job.attempts, 0) + 1
     end
     call("HSET", job.key, "state", "running", "fence", fence_text, "pod", pod,
          "attempts", attempt == 1 and "1" or attempt, "started_ms", text)

@@ -4,7 +4,7 @@
 local REMEMBER_MS = 600000 -- ids that users chose, after the record has gone
 
 local function read(key, fields)
-    local values = call("HMGET", key, unpack(fields))
+    local values = call_on_record("HMGET", key, unpack(fields))
     local rec = {key = key, id = id_of(key)}
     for i, name in ipairs(fields) do
         rec[name] = values[i]
@@ -41,7 +41,10 @@ end
 
 -- The last ten errors, the newest last.
 local function add_error(rec, now, text)
-    local list = rec.errors and cjson.decode(rec.errors) or {}
+    local is_list, list = pcall(cjson.decode, rec.errors or "[]")
+    if not is_list or type(list) ~= "table" then
+        list = {} -- somebody's hand
+    end
     list[#list + 1] = {
         at_ms = now, attempt = tonumber(rec.attempts) or 0, error = text,
     }

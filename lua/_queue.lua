@@ -18,6 +18,21 @@ local function id_of(key)
     return string.sub(key, id_from)
 end
 
+-- Reads a job's record, and nothing else.  A key of another type (somebody's
+-- hand) is no record: one such key must not keep a batch of others from being
+-- claimed, renewed or finished.  Any other error (a missing permission) is
+-- one, lest jobs be dropped that are only not seen.
+local function call_on_record(...)
+    local values = redis.pcall(...)
+    if values.err then
+        if not string.find(values.err, "WRONGTYPE", 1, true) then
+            error(values)
+        end
+        return {}
+    end
+    return values
+end
+
 local function set_default(value, default)
     return tonumber(value) or default
 end

@@ -12,8 +12,10 @@ ARGV[2]  limit     jobs to claim then, 0 for none
 ARGV[3]  ttl_ms    of the claim
 ARGV[4]  kinds     of the claim
 ARGV[5..] per job: fence, outcome ("done" "failed" "dead" "cancelled"
-         "throttled"), text (done: the result; else: the error), delay_ms
-         (throttled chunks: how long it stays away), then a move (_move.lua)
+         "throttled"), text (done: the result; else: the error), a number
+         (throttled chunks: how many ms it stays away; failed: the kind's
+         max_attempts as the worker has it, 0 for none), then a move
+         (_move.lua)
 Returns  {"ok", {index, "gone" | "stale", ...}, claim}
          what is not named took effect, now or in an earlier call;
          claim: what claim.lua returns, or {} for limit 0
@@ -27,7 +29,7 @@ local pod, limit = ARGV[1], tonumber(ARGV[2])
 local FIELDS = {
     "kind", "state", "pod", "fence", "parent", "own", "unique", "settled",
     "cancel_requested", "chunk", "seq", "sums", "attempts", "crashes",
-    "max_attempts", "errors", "priority", "group",
+    "max_attempts", "errors", "priority", "group", "throttles",
 }
 
 local now = now_ms()
@@ -44,8 +46,8 @@ local was_full = limit == 0 and
 local recs, plain, seen, at, gone, deleted, kept = {}, {}, {}, 5, {}, {}, {}
 for i = STANDING + 2, #KEYS do
     local key = KEYS[i]
-    local v = call("HMGET", key, "state", "pod", "fence", "parent", "own",
-                   "unique", "group")
+    local v = call_on_record("HMGET", key, "state", "pod", "fence", "parent",
+                             "own", "unique", "group")
     if v[1] == "running" and v[2] == pod and v[3] == ARGV[at] and
        ARGV[at + 1] == "done" and ARGV[at + 4] == "0" and
        not (v[4] or v[5] or v[6] or seen[key]) then
@@ -58,7 +60,7 @@ for i = STANDING + 2, #KEYS do
         local rec = read(key, FIELDS)
         rec.index, rec.asked = i - STANDING - 1, tonumber(ARGV[at])
         rec.outcome, rec.text = ARGV[at + 1], ARGV[at + 2]
-        rec.delay = tonumber(ARGV[at + 3])
+        rec.number = tonumber(ARGV[at + 3])
         rec.move, at = parse_move(at + 4)
         tally_know(rec.parent)
         if not seen[key] then -- named twice: the first stands
@@ -124,10 +126,16 @@ local function schedule(rec, from, at_ms)
     due[#due + 1] = rec.id
 end
 
+-- The job's own, else the kind's, else the queue's.
+local function most_attempts(rec, of_queue)
+    return tonumber(rec.max_attempts) or
+           (rec.number or 0) > 0 and rec.number or set_default(of_queue, 5)
+end
+
 local function end_failed(rec, from)
     local b = backoff_settings()
     local attempts = set_default(rec.attempts, 1)
-    local most = tonumber(rec.max_attempts) or set_default(b[4], 5)
+    local most = most_attempts(rec, b[4])
     count("failed")
     call("HSET", rec.key, "errors", add_error(rec, now, rec.text))
     if attempts >= most then
@@ -153,11 +161,12 @@ local function end_throttled(rec, from)
     local b, at_ms = backoff_settings(), nil
     count("throttled")
     call("HSET", rec.key, "attempts",
-         math.max(0, set_default(rec.attempts, 1) - 1))
+         math.max(0, set_default(rec.attempts, 1) - 1),
+         "throttles", set_default(rec.throttles, 0) + 1)
     if not rec.parent then
         at_ms = cool_down(rec, now, b)
-    elseif rec.delay > 0 then
-        at_ms = now + rec.delay
+    elseif rec.number > 0 then
+        at_ms = now + rec.number
     else
         at_ms = now + set_default(b[2], 5000)
     end

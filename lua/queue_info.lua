@@ -16,8 +16,8 @@ local oldest = 0
 for p = 0, 9 do
     for _, group in ipairs(call("LRANGE", KEYS[RING0 + p], 0, 9)) do
         local id = call("LINDEX", base .. "ready:" .. p .. ":" .. group, 0)
-        local t = call("HMGET", job_key(id or ""), "ready_ms", "created_ms",
-                       "state")
+        local t = call_on_record("HMGET", job_key(id or ""), "ready_ms",
+                                 "created_ms", "state")
         local since = tonumber(t[1] or t[2])
         if since and not t[3] and (oldest == 0 or since < oldest) then
             oldest = since

@@ -40,7 +40,7 @@ static void name_all(struct ms_core *core, struct ms_finish *jobs,
     for (int i = 0; i < BATCH; i++) {
         snprintf(ids[i], 160, "%s", core->jobs[i].id);
         jobs[i] = (struct ms_finish){
-            ids[i], core->jobs[i].fence, MS_FINISH_DONE, "", 0, 0, NO_MOVE};
+            ids[i], core->jobs[i].fence, MS_FINISH_DONE, "", 0, 0, NO_MOVE, 0};
     }
 }
 

@@ -36,9 +36,8 @@ static TEST(test_done_is_kept_with_its_result)
 {
     struct ms_core *core = *state;
     static const char result[] = "\xa5he\0lo";
-    struct ms_finish finish = {"a",    lent(core),     MS_FINISH_DONE,
-                               result, sizeof(result), 0,
-                               NO_MOVE};
+    struct ms_finish finish = {
+        "a", lent(core), MS_FINISH_DONE, result, sizeof(result), 0, NO_MOVE, 0};
     const struct ms_reply *reply;
 
     CHECK_INT(ms_core_finish_with(core, "p1", &finish), ==, MS_FINISH_OK);
@@ -87,7 +86,7 @@ static TEST(test_a_batch_tells_the_exceptions_alone)
     for (int i = 0; i < 5; i++) {
         snprintf(ids[i], sizeof(ids[i]), "j%d", i);
         jobs[i] = (struct ms_finish){
-            ids[i], core->jobs[i].fence, MS_FINISH_DONE, "", 0, 0, NO_MOVE};
+            ids[i], core->jobs[i].fence, MS_FINISH_DONE, "", 0, 0, NO_MOVE, 0};
     }
     jobs[1].fence--;
     jobs[3].id = "nowhere";
@@ -109,7 +108,7 @@ static TEST(test_a_job_named_twice_in_a_call_ends_once)
 {
     struct ms_core *core = *state;
     int64_t fence = lent(core);
-    struct ms_finish one = {"a", fence, MS_FINISH_DONE, "", 0, 0, NO_MOVE};
+    struct ms_finish one = {"a", fence, MS_FINISH_DONE, "", 0, 0, NO_MOVE, 0};
     struct ms_finish jobs[3] = {one, one, one};
     enum ms_finish_status out[3];
 
@@ -124,7 +123,7 @@ static TEST(test_finish_and_claim_travel_together)
 {
     struct ms_core *core = *state;
     struct ms_finish finish = {"a", lent(core), MS_FINISH_DONE, "",
-                               0,   0,          NO_MOVE};
+                               0,   0,          NO_MOVE,        0};
     enum ms_finish_status status;
 
     ms_core_set(core, "max_workers", 1);
@@ -356,6 +355,46 @@ static TEST(test_a_jobs_own_max_attempts_counts)
     CHECK_STR(ms_core_state(core, "a"), "dead");
 }
 
+static enum ms_finish_status fail_with(struct ms_core *core, int64_t fence,
+                                       int64_t of_kind)
+{
+    const struct ms_finish finish = {.id = "a",
+                                     .fence = fence,
+                                     .kind = MS_FINISH_FAILED,
+                                     .text = "no",
+                                     .text_len = 2,
+                                     .move = NO_MOVE,
+                                     .max_attempts = of_kind};
+
+    return ms_core_finish_with(core, "p1", &finish);
+}
+
+/* What the worker's configuration says of a kind stands between the job and
+ * its queue. */
+static TEST(test_the_kinds_max_attempts_counts_before_the_queues)
+{
+    struct ms_core *core = *state;
+
+    ms_core_set(core, "max_attempts", 1);
+    CHECK_INT(fail_with(core, lent(core), 2), ==, MS_FINISH_OK);
+    CHECK_STR(ms_core_state(core, "a"), "scheduled");
+    ms_core_run_now(core, "a");
+    fail_with(core, ms_core_claim_one(core, "p1", "a"), 2);
+    CHECK_STR(ms_core_state(core, "a"), "dead");
+    ms_core_retry(core, "a");
+    fail_with(core, ms_core_claim_one(core, "p1", "a"), 0);
+    CHECK_STR(ms_core_state(core, "a"), "dead");
+}
+
+static TEST(test_the_jobs_max_attempts_counts_before_the_kinds)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .max_attempts = 1);
+    fail_with(core, ms_core_claim_one(core, "p1", "a"), 9);
+    CHECK_STR(ms_core_state(core, "a"), "dead");
+}
+
 static TEST(test_the_last_ten_errors_are_kept)
 {
     struct ms_core *core = *state;
@@ -372,7 +411,8 @@ static TEST(test_the_last_ten_errors_are_kept)
                                    text,
                                    0,
                                    0,
-                                   NO_MOVE};
+                                   NO_MOVE,
+                                   0};
 
         finish.text_len =
             (size_t)snprintf(text, sizeof(text), "no \"%02d\"\n", i);
@@ -392,7 +432,7 @@ static TEST(test_an_error_may_hold_any_bytes)
     struct ms_core *core = *state;
     static const char text[] = "\0\xff\x01 \\u0000 {]";
     struct ms_finish finish = {"a",          lent(core), MS_FINISH_DEAD, text,
-                               sizeof(text), 0,          NO_MOVE};
+                               sizeof(text), 0,          NO_MOVE,        0};
 
     CHECK_INT(ms_core_finish_with(core, "p1", &finish), ==, MS_FINISH_OK);
     ms_core_retry(core, "a");
@@ -502,6 +542,27 @@ static TEST(test_a_throttle_cools_the_queue_and_costs_nothing)
     check_repeat(core, fence, MS_FINISH_THROTTLED, MS_FINISH_OK);
 }
 
+/* Attempts, crashes and throttles are three counts: who is told "too much" all
+ * day has not failed once. */
+static TEST(test_throttles_are_counted_with_the_job)
+{
+    struct ms_core *core = *state;
+    int64_t fence = lent(core);
+
+    for (int i = 1; i <= 3; i++) {
+        ms_core_finish(core, "p1", "a", fence, MS_FINISH_THROTTLED);
+        CHECK_INT(ms_core_number(core, "a", "throttles"), ==, i);
+        CHECK_INT(ms_core_number(core, "a", "attempts"), ==, 0);
+        ms_test_cmd(core->redis, "HDEL %s throttled_until_ms", K("meta"));
+        ms_core_run_now(core, "a");
+        fence = ms_core_claim_one(core, "p1", "a");
+    }
+    ms_core_finish(core, "p1", "a", fence, MS_FINISH_DEAD);
+    CHECK_INT(ms_core_number(core, "a", "throttles"), ==, 3);
+    ms_core_retry(core, "a");
+    CHECK_STR(ms_core_field(core, "a", "throttles"), "");
+}
+
 static TEST(test_only_the_first_throttle_of_a_window_counts)
 {
     struct ms_core *core = *state;
@@ -518,7 +579,8 @@ static TEST(test_only_the_first_throttle_of_a_window_counts)
                                      "429",
                                      3,
                                      0,
-                                     NO_MOVE};
+                                     NO_MOVE,
+                                     0};
     ms_core_finish_all(core, "p1", jobs, 2, 0, out);
     until = ms_core_info(core).throttled_until_ms;
     ms_core_finish(core, "p1", "j2", core->jobs[2].fence, MS_FINISH_THROTTLED);
@@ -584,7 +646,8 @@ static TEST(test_the_queue_runs_on_when_its_window_has_ended)
 static TEST(test_a_moved_cursor_starts_the_counts_anew)
 {
     struct ms_core *core = *state;
-    struct ms_finish finish = {"a", 0, MS_FINISH_FAILED, "no", 2, 0, NO_MOVE};
+    struct ms_finish finish = {"a", 0, MS_FINISH_FAILED, "no",
+                               2,   0, NO_MOVE,          0};
 
     ms_core_set(core, "max_attempts", 2);
     ENQUEUE(core, .id = "a");
@@ -628,6 +691,8 @@ int main(void)
         CORE(test_failed_is_ready_at_once_with_backoff_off),
         CORE(test_failed_is_dead_when_its_attempts_are_used_up),
         CORE(test_a_jobs_own_max_attempts_counts),
+        CORE(test_the_kinds_max_attempts_counts_before_the_queues),
+        CORE(test_the_jobs_max_attempts_counts_before_the_kinds),
         CORE(test_the_last_ten_errors_are_kept),
         CORE(test_an_error_may_hold_any_bytes),
         CORE(test_dead_is_dead_at_once),
@@ -636,6 +701,7 @@ int main(void)
         CORE(test_a_job_that_had_finished_stays_done),
         CORE(test_a_repeated_finish_does_not_end_the_retried_job),
         CORE(test_a_throttle_cools_the_queue_and_costs_nothing),
+        CORE(test_throttles_are_counted_with_the_job),
         CORE(test_only_the_first_throttle_of_a_window_counts),
         CORE(test_windows_double_until_two_quiet_minutes),
         CORE(test_windows_have_the_backoffs_most),

@@ -245,8 +245,8 @@ static TEST(test_every_death_of_a_chunk_is_counted_once)
 static TEST(test_a_throttled_chunk_does_not_cool_the_queue)
 {
     struct ms_core *core = *state;
-    struct ms_finish finish = {"p.0", 0,      MS_FINISH_THROTTLED, "429", 3,
-                               45000, NO_MOVE};
+    struct ms_finish finish = {"p.0",   0, MS_FINISH_THROTTLED, "429", 3, 45000,
+                               NO_MOVE, 0};
     int64_t now = ms_core_now(core);
 
     new_parent(core, 2);

@@ -176,10 +176,14 @@ static void step_finish(struct world *w)
 
     for (size_t k = 0; k < n; k++) {
         of[k] = believe(w, i);
-        jobs[k] = (struct ms_finish){
-            of[k].id,   of[k].fence, (enum ms_finish_kind)below(5),
-            "text",     4,           below(2) * 1000,
-            any_move(w)};
+        jobs[k] = (struct ms_finish){of[k].id,
+                                     of[k].fence,
+                                     (enum ms_finish_kind)below(5),
+                                     "text",
+                                     4,
+                                     below(2) * 1000,
+                                     any_move(w),
+                                     0};
     }
     ms_core_finish_all(w->core, pod, jobs, n, (int)below(3), out);
     learn(w, i);

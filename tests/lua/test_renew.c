@@ -372,7 +372,7 @@ static TEST(test_sums_go_on_where_the_next_pod_resumes)
                                  .progress = -1,
                                  .sums = &sum,
                                  .n_sums = 1};
-    struct ms_finish finish = {"p.0", 0, MS_FINISH_DONE, "", 0, 0, NO_MOVE};
+    struct ms_finish finish = {"p.0", 0, MS_FINISH_DONE, "", 0, 0, NO_MOVE, 0};
 
     ms_core_renew_move(core, "p1", "p.0", fence, &move);
     ms_core_end_lease(core, "p.0", 1);

@@ -122,7 +122,8 @@ static TEST(test_fields_that_are_not_stored_have_their_defaults)
         parse(&hash),
         "{\"id\":\"J1\",\"kind\":\"a.b\",\"queue\":\"mail\","
         "\"state\":\"ready\",\"priority\":5,\"payload\":null,\"attempts\":0,"
-        "\"max_attempts\":null,\"crashes\":0,\"fence\":null,\"pod\":null,"
+        "\"max_attempts\":null,\"crashes\":0,\"throttles\":0,\"fence\":null,"
+        "\"pod\":null,"
         "\"created_ms\":17,\"ready_ms\":17,\"started_ms\":null,"
         "\"finished_ms\":null,\"due_ms\":null,\"expires_ms\":null,"
         "\"progress\":null,\"cursor\":null,\"parent\":null,\"chunk\":null,"
@@ -150,6 +151,8 @@ static TEST(test_a_full_record_is_shown_whole)
         "2",
         "crashes",
         "1",
+        "throttles",
+        "2",
         "max_attempts",
         "3",
         "timeout_ms",
@@ -198,6 +201,7 @@ static TEST(test_a_full_record_is_shown_whole)
                "{\"id\":\"J1\",\"kind\":\"dump.chunk\",\"queue\":\"mail\","
                "\"state\":\"running\",\"priority\":0,\"payload\":{\"a\":[1]},"
                "\"attempts\":2,\"max_attempts\":3,\"crashes\":1,"
+               "\"throttles\":2,"
                "\"fence\":1700000000000,\"pod\":\"P\",\"created_ms\":1,"
                "\"ready_ms\":2,\"started_ms\":3,\"finished_ms\":4,\"due_ms\":5,"
                "\"expires_ms\":6,\"progress\":0.25,\"cursor\":{\"o\":7},"

@@ -124,9 +124,14 @@ static TEST(test_finish_names_each_outcome)
     struct ms_claim_ask ask = {0, 30000, ",a,"};
 
     for (int i = 0; i < 5; i++) {
-        struct ms_finish job = {"a",      9, (enum ms_finish_kind)i,
-                                "te\0xt", 5, 60,
-                                no_move};
+        struct ms_finish job = {.id = "a",
+                                .fence = 9,
+                                .kind = (enum ms_finish_kind)i,
+                                .text = "te\0xt",
+                                .text_len = 5,
+                                .delay_ms = 60,
+                                .max_attempts = 4,
+                                .move = no_move};
         struct ms_cmd cmd = MS_CMD_INIT;
 
         ms_finish_build(&cmd, &who, &job, 1, &ask);
@@ -134,7 +139,8 @@ static TEST(test_finish_names_each_outcome)
         CHECK_STR(argument(&cmd, 1), "0");
         CHECK_STR(argument(&cmd, 4), "9");
         CHECK_STR(argument(&cmd, 5), words[i]);
-        CHECK_STR(argument(&cmd, 7), "60");
+        /* A failure has no delay of its own: it says the kind's attempts. */
+        CHECK_STR(argument(&cmd, 7), i == MS_FINISH_FAILED ? "4" : "60");
         CHECK_STR(argument(&cmd, 8), "0");
         CHECK_STR(argument(&cmd, 9), NULL);
         ms_cmd_done(&cmd);
