@@ -120,9 +120,9 @@ void ms_ctx_set_program(struct ms_ctx *ctx, pid_t group)
     ms_lane_set_program(&ctx->child->lane, group);
 }
 
-void ms_ctx_guard_program(struct ms_ctx *ctx)
+const struct ms_route *ms_ctx_route(const struct ms_ctx *ctx)
 {
-    ms_guard_start(&ctx->child->guard, &ctx->child->lane);
+    return ctx->route;
 }
 
 /* ---- this slot's own loop and connection ---- */

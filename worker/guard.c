@@ -23,7 +23,7 @@ static void guard_main(int fd, const struct ms_lane *lane)
     do
         n = read(0, &byte, 1);
     while (n > 0 || (n < 0 && errno == EINTR));
-    ms_lane_kill_program(lane, SIGKILL);
+    ms_lane_kill_all(lane);
     _exit(0);
 }
 

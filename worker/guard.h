@@ -5,7 +5,7 @@
  * program itself has started (a shell's commands) does not, and a slot that
  * was killed can do nothing about it any more.  The guard waits on a pipe
  * whose other end the slot holds.  When it closes, for whatever reason, the
- * guard kills the process group that the lane names, and exits.
+ * guard kills the process groups that the lane names, and exits.
  *
  * Forked at a slot's first program, then kept; a few pages of memory.
  */

@@ -19,7 +19,7 @@ struct ms_ctx;
 typedef enum ms_outcome ms_handler_fn(struct ms_ctx *ctx);
 
 struct ms_handler {
-    const char *kind; /* exact, or a prefix that ends in '*' */
+    const char *kind; /* exact, or a start with a star behind */
     ms_handler_fn *run;
     bool resumes; /* goes on from its cursor: a drain hands it back at once;
                      others run on and may end within the grace */
@@ -27,9 +27,6 @@ struct ms_handler {
 
 /* The built-in handlers, `kind` NULL behind the last (handlers.c). */
 extern const struct ms_handler ms_handlers[];
-
-/* The exact kind first, then the longest prefix; NULL: none. */
-const struct ms_handler *ms_handler_find(const char *kind);
 
 /* ---- what the job is ---- */
 const struct ms_held *ms_ctx_job(const struct ms_ctx *ctx);

@@ -10,5 +10,8 @@
 ms_handler_fn ms_handle_noop_echo;  /* the result is the payload */
 ms_handler_fn ms_handle_noop_sleep; /* {"ms": n} */
 
+/* pool.c: kinds of the pools, by ms_ctx_route() */
+ms_handler_fn ms_handle_pool;
+
 /* exec.c */
 ms_handler_fn ms_handle_cmd_exec;

@@ -15,6 +15,7 @@ enum { POSTED = 0, BEGUN = 1, REVOKED = 2, STATE_BITS = 2 };
 struct ms_lane_page {
     _Atomic uint64_t cells[MS_LANE_CELLS];
     _Atomic int32_t program;
+    _Atomic int32_t standing[MS_LANE_STANDING];
 };
 
 static enum ms_err lane_map(int fd, struct ms_lane_page **out_page,
@@ -113,12 +114,30 @@ pid_t ms_lane_program(const struct ms_lane *lane)
     return lane->page == NULL ? 0 : atomic_load(&lane->page->program);
 }
 
-void ms_lane_kill_program(const struct ms_lane *lane, int signal)
+/* The child may write anything here: 0, 1 and -1 would mean ourselves, or
+ * everybody. */
+static void kill_group(pid_t group, int signal)
 {
-    pid_t group = ms_lane_program(lane);
-
-    /* The child may write anything here: 0, 1 and -1 would mean ourselves, or
-     * everybody. */
     if (group > 1)
         kill(-group, signal);
+}
+
+void ms_lane_kill_program(const struct ms_lane *lane, int signal)
+{
+    kill_group(ms_lane_program(lane), signal);
+}
+
+void ms_lane_set_standing(struct ms_lane *lane, int place, pid_t group)
+{
+    ms_assert(place >= 0 && place < MS_LANE_STANDING);
+    atomic_store(&lane->page->standing[place], group);
+}
+
+void ms_lane_kill_all(const struct ms_lane *lane)
+{
+    if (lane->page == NULL)
+        return;
+    ms_lane_kill_program(lane, SIGKILL);
+    for (int i = 0; i < MS_LANE_STANDING; i++)
+        kill_group(atomic_load(&lane->page->standing[i]), SIGKILL);
 }

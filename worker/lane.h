@@ -14,7 +14,8 @@
  * other hands and is skipped.
  *
  * The page also names the process group of the program that the job runs, so
- * that it can be killed by whoever outlives the child.
+ * that it can be killed by whoever outlives the child; and those of standing
+ * programs, which stay from job to job and must not outlive the child either.
  */
 #pragma once
 
@@ -54,5 +55,12 @@ bool ms_lane_begin(struct ms_lane *lane, uint64_t number);
  * group's leader is reaped, so that the number cannot be another's. */
 void ms_lane_set_program(struct ms_lane *lane, pid_t group);
 pid_t ms_lane_program(const struct ms_lane *lane);
-/* Kills that group, if there is one. */
+/* Child: the group of a standing program, by its place; 0: none. */
+#define MS_LANE_STANDING 64
+void ms_lane_set_standing(struct ms_lane *lane, int place, pid_t group);
+
+/* Kills every group that is named: when the child is dead. */
+void ms_lane_kill_all(const struct ms_lane *lane);
+
+/* Kills the job's group, if there is one. */
 void ms_lane_kill_program(const struct ms_lane *lane, int signal);

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/build.h"
+#include "worker/pool.h"
 #include "worker/text.h"
 
 /* Buffers above are given back after the job that needed them. */
@@ -26,7 +27,7 @@ static void leave(struct ms_slot_child *child, int code)
 
 static void leave(struct ms_slot_child *child, int code)
 {
-    ms_lane_kill_program(&child->lane, SIGKILL);
+    ms_lane_kill_all(&child->lane);
     _exit(code);
 }
 
@@ -131,11 +132,12 @@ static enum ms_err read_payload(const struct ms_held *job,
 
 static enum ms_outcome run_handler(struct ms_ctx *ctx)
 {
-    const struct ms_handler *handler = ms_handler_find(ctx->job->kind);
+    const struct ms_route *route =
+        ms_routes_find(ctx->child->routes, ctx->job->kind);
     struct ms_error error;
     enum ms_outcome outcome;
 
-    if (handler == NULL) {
+    if (route == NULL) {
         ms_ctx_set_error(ctx, "no handler for kind '%s'", ctx->job->kind);
         return MS_RELEASED; /* another pod may have one */
     }
@@ -143,8 +145,9 @@ static enum ms_outcome run_handler(struct ms_ctx *ctx)
         ms_ctx_set_error(ctx, "payload: %s", error.text);
         return MS_DEAD;
     }
-    ctx->resumes = handler->resumes;
-    outcome = handler->run(ctx);
+    ctx->route = route;
+    ctx->resumes = route->resumes;
+    outcome = route->run(ctx);
     if (outcome < MS_DONE || outcome > MS_RELEASED) {
         ms_ctx_set_error(ctx, "the handler returned %d", (int)outcome);
         return MS_FAILED;
@@ -251,9 +254,11 @@ static enum ms_err load_conf(struct ms_slot_child *child,
                                         .fleet = hello->fleet};
     enum ms_err err = ms_conf_load(&flags, environ, &child->conf, error);
 
-    if (err == MS_OK)
-        ms_log_configure(child->conf->log_level, child->conf->log_json);
-    return err;
+    if (err != MS_OK)
+        return err;
+    ms_log_configure(child->conf->log_level, child->conf->log_json);
+    child->routes = ms_routes_new();
+    return ms_routes_add_pools(child->routes, child->conf, error);
 }
 
 static enum ms_err take_hello(struct ms_slot_child *child, const char *body,
@@ -355,6 +360,8 @@ int ms_slot_main(int argc, char **argv)
         return 2;
     take_rest(child);
     for (;;)
-        if (!run_next(child))
+        if (!run_next(child)) {
+            ms_pools_wait(child);
             ms_slot_child_pump(child, true);
+        }
 }

@@ -22,6 +22,7 @@
 #include "worker/handler.h"
 #include "worker/lane.h"
 #include "worker/message.h"
+#include "worker/routes.h"
 
 #define MS_SLOT_CHANNEL_FD 3
 #define MS_SLOT_LANE_FD    4
@@ -33,10 +34,13 @@ int ms_slot_main(int argc, char **argv);
 
 /* ---- between slot_child.c and ctx.c ---- */
 
+struct ms_pool_child; /* pool.c */
+
 struct ms_ctx {
     struct ms_slot_child *child;
     uint64_t number;
     const struct ms_held *job;
+    const struct ms_route *route;
     struct ms_val payload;
     enum ms_stop stop;
     bool resumes; /* the handler that runs wants to hear of a drain */
@@ -55,6 +59,8 @@ struct ms_slot_child {
     struct ms_buf waiting; /* JOB frames set aside, in order */
     size_t waiting_at;
     struct ms_conf *conf;
+    struct ms_routes *routes;
+    struct ms_pool_child *pools; /* as many as conf has; NULL: none yet */
     char *pod;
     struct ev_loop *loop; /* NULL until a handler wants it, as is redis */
     ev_io watcher;
@@ -73,5 +79,6 @@ void ms_slot_child_send(struct ms_slot_child *child);
 /* The program is the leader of its process group `group`, which is killed
  * with the slot.  Once `group` has ended and before it is reaped: 0. */
 void ms_ctx_set_program(struct ms_ctx *ctx, pid_t group);
-/* Sees to it that a guard stands by; before the fork. */
-void ms_ctx_guard_program(struct ms_ctx *ctx);
+
+/* By which route the job came here: several kinds share one handler. */
+const struct ms_route *ms_ctx_route(const struct ms_ctx *ctx);

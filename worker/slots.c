@@ -7,7 +7,6 @@
 
 #include "common/mem.h"
 #include "worker/frame.h"
-#include "worker/handler.h"
 #include "worker/slot.h"
 
 /* Beyond this a payload cannot be put into a frame with the rest. */
@@ -17,8 +16,8 @@ struct ms_slots {
     struct ms_slot_pool pool;
     struct ms_slot **slots;
     int n;
-    struct ms_buf kinds;
-    ev_check after;    /* at the end of a turn: tell, send */
+    struct ms_routes *own_routes; /* where the options brought none */
+    ev_check after;               /* at the end of a turn: tell, send */
     ev_prepare before; /* before the loop sleeps: the same for late comers */
     ev_idle again;     /* keeps it from sleeping */
     char *pod_id, *conf_path;
@@ -123,14 +122,6 @@ static void stop_watchers(struct ms_slots *slots)
 
 /* ---- life ---- */
 
-static void list_kinds(struct ms_buf *out)
-{
-    ms_buf_addc(out, ',');
-    for (const struct ms_handler *h = ms_handlers; h->kind != NULL; h++)
-        ms_buf_addf(out, "%s,", h->kind);
-    ms_buf_str(out);
-}
-
 struct ms_slots *ms_slots_new(struct ev_loop *loop,
                               const struct ms_slots_options *options)
 {
@@ -151,7 +142,8 @@ struct ms_slots *ms_slots_new(struct ev_loop *loop,
     slots->slots = ms_xcalloc((size_t)slots->n, sizeof(*slots->slots));
     for (int i = 0; i < slots->n; i++)
         slots->slots[i] = ms_slot_new(&slots->pool, i);
-    list_kinds(&slots->kinds);
+    if (own->routes == NULL)
+        own->routes = slots->own_routes = ms_routes_new();
     start_watchers(slots);
     return slots;
 }
@@ -164,7 +156,7 @@ void ms_slots_free(struct ms_slots *slots)
     for (int i = 0; i < slots->n; i++)
         ms_slot_free(slots->slots[i]);
     free(slots->slots);
-    ms_buf_done(&slots->kinds);
+    ms_routes_free(slots->own_routes);
     ms_pace_free(slots->pool.pace);
     free(slots->pool.returned);
     free(slots->pod_id);
@@ -176,7 +168,7 @@ void ms_slots_free(struct ms_slots *slots)
 
 const char *ms_slots_kinds(const struct ms_slots *slots)
 {
-    return slots->kinds.data;
+    return ms_routes_kinds(slots->pool.options.routes);
 }
 
 int ms_slots_idle(const struct ms_slots *slots)

@@ -19,6 +19,7 @@
 #include "common/buf.h"
 #include "common/conf.h"
 #include "worker/held.h"
+#include "worker/routes.h"
 
 struct ms_slots;
 
@@ -42,6 +43,7 @@ struct ms_slots_events {
 struct ms_slots_options {
     const struct ms_conf *conf; /* borrowed while slots lives */
     const char *conf_path;      /* children read the same file; NULL: none */
+    const struct ms_routes *routes; /* borrowed; NULL: what is built in */
     const char *pod_id;
     int concurrency;
     const struct ms_slots_events *events;

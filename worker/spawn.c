@@ -117,6 +117,7 @@ void ms_spawn_close(struct ms_spawned *child)
 void ms_spawn_end(struct ms_spawned *child)
 {
     ms_spawn_kill(child, SIGKILL);
+    ms_lane_kill_all(&child->lane);
     if (child->pid <= 0)
         return;
     for (int i = 0; i < 500 && waitpid(child->pid, NULL, WNOHANG) == 0; i++)

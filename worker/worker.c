@@ -34,6 +34,7 @@ struct ms_worker {
     char id[MS_ULID_LEN + 1];
     char client_name[64];
     struct ms_redis *redis;
+    struct ms_routes *routes;
     struct ms_slots *slots;
     struct ms_pod *pod;
     struct ms_wake *wake;
@@ -370,6 +371,7 @@ static void make_parts(struct ms_worker *w, const char *conf_path)
     const struct ms_slots_options slots = {
         .conf = w->conf,
         .conf_path = conf_path,
+        .routes = w->routes,
         .pod_id = w->id,
         .concurrency = (int)w->conf->worker_concurrency,
         .events = &slots_events,
@@ -448,6 +450,20 @@ static enum ms_err make_connections(struct ms_worker *w, struct ms_error *error)
     return ms_wake_new(w->loop, &wake, &w->wake, error);
 }
 
+enum ms_err ms_worker_routes(const struct ms_conf *conf,
+                             struct ms_routes **out_routes,
+                             struct ms_error *error)
+{
+    struct ms_routes *routes = ms_routes_new();
+    enum ms_err err = ms_routes_add_pools(routes, conf, error);
+
+    if (err == MS_OK)
+        *out_routes = routes;
+    else
+        ms_routes_free(routes);
+    return err;
+}
+
 enum ms_err ms_worker_new(struct ev_loop *loop, const struct ms_conf *conf,
                           const char *conf_path, struct ms_worker **out_worker,
                           struct ms_error *error)
@@ -462,7 +478,9 @@ enum ms_err ms_worker_new(struct ev_loop *loop, const struct ms_conf *conf,
     ms_ulid_new(w->id);
     snprintf(w->client_name, sizeof(w->client_name), "%s%s",
              MS_POD_CLIENT_PREFIX, w->id);
-    err = make_connections(w, error);
+    err = ms_worker_routes(conf, &w->routes, error);
+    if (err == MS_OK)
+        err = make_connections(w, error);
     if (err != MS_OK)
         goto out;
     make_parts(w, conf_path);
@@ -491,6 +509,7 @@ void ms_worker_free(struct ms_worker *w)
     ms_wake_free(w->wake);
     ms_seed_free(w->seed);
     ms_slots_free(w->slots);
+    ms_routes_free(w->routes);
     for (size_t i = 0; i < w->n_stations; i++)
         ms_station_free(w->stations[i]);
     free(w->stations);

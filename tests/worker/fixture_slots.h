@@ -3,7 +3,7 @@
  * each job.
  *
  * The children are this same program: main() hands over to ms_slot_main() when
- * argv[1] is "--slot" (MAIN_OF_SLOTS).  The program's own `ms_handlers` is the
+ * argv[1] is "--slot".  The program's own `ms_handlers` is the
  * table of kinds that they can run.
  */
 #pragma once
@@ -37,6 +37,7 @@ struct job {
 struct pool {
     struct ev_loop *loop;
     struct ms_conf *conf;
+    struct ms_routes *routes;
     struct ms_slots *slots;
     struct ms_slots_events events;
     int settled, told;
@@ -122,8 +123,11 @@ static UNUSED struct pool *pool_new(int concurrency, const char *yaml)
     pool->events = (struct ms_slots_events){on_started, on_checkpoint, on_ended,
                                             on_returned, on_settled};
     pool->conf = conf_of(yaml, &path);
+    pool->routes = ms_routes_new();
+    CHECK_INT(ms_routes_add_pools(pool->routes, pool->conf, NULL), ==, MS_OK);
     options = (struct ms_slots_options){.conf = pool->conf,
                                         .conf_path = path,
+                                        .routes = pool->routes,
                                         .pod_id = "POD1",
                                         .concurrency = concurrency,
                                         .events = &pool->events,
@@ -140,6 +144,7 @@ static UNUSED void pool_free(struct pool *pool)
 {
     ms_slots_free(pool->slots);
     ev_timer_stop(pool->loop, &pool->tick);
+    ms_routes_free(pool->routes);
     ms_conf_free(pool->conf);
     free(pool);
 }

@@ -245,9 +245,30 @@ static TEST(test_the_outcome_comes_with_its_error_and_delay)
 
 static TEST(test_a_prefix_finds_its_handler_after_exact_kinds)
 {
-    CHECK_STR(ms_handler_find("t.vary")->kind, "t.vary");
-    CHECK_STR(ms_handler_find("t.other")->kind, "t.*");
-    CHECK(ms_handler_find("x.other") == NULL);
+    struct ms_routes *routes = ms_routes_new();
+
+    CHECK_STR(ms_routes_find(routes, "t.vary")->pattern, "t.vary");
+    CHECK_STR(ms_routes_find(routes, "t.other")->pattern, "t.*");
+    CHECK(ms_routes_find(routes, "x.other") == NULL);
+    ms_routes_free(routes);
+}
+
+/* Who would run it must not depend on the order of a file. */
+static TEST(test_two_handlers_for_one_kind_are_refused)
+{
+    char a[] = "a", vary[] = "t.vary", b[] = "b.", star[] = "b.*";
+    struct ms_pool_conf pool = {.kinds = (char *[]){a, vary, NULL}};
+    struct ms_conf conf = {.pools = &pool, .n_pools = 1};
+    struct ms_routes *routes = ms_routes_new();
+    struct ms_error error;
+
+    CHECK_INT(ms_routes_add_pools(routes, &conf, &error), ==, MS_EINVAL);
+    CHECK_STR(error.text,
+              "kind 't.vary' has two handlers: built in and pools[0]");
+    pool.kinds = (char *[]){b, star, NULL};
+    CHECK_INT(ms_routes_add_pools(routes, &conf, &error), ==, MS_EINVAL);
+    CHECK_STR(error.text, "kind 'b.*' has two handlers: pools[0] and pools[0]");
+    ms_routes_free(routes);
 }
 
 static TEST(test_the_kinds_are_listed_for_the_claim)
@@ -628,6 +649,7 @@ int main(int argc, char **argv)
         RUN(test_a_kind_without_a_handler_is_released),
         RUN(test_the_outcome_comes_with_its_error_and_delay),
         RUN(test_a_prefix_finds_its_handler_after_exact_kinds),
+        RUN(test_two_handlers_for_one_kind_are_refused),
         RUN(test_the_kinds_are_listed_for_the_claim),
         RUN(test_a_child_holds_nothing_of_its_parent),
         RUN(test_children_are_made_on_demand_and_stay_warm),
