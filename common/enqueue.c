@@ -89,13 +89,11 @@ static enum ms_err check_numbers(size_t i, const struct ms_new_job *job,
     return err;
 }
 
-static enum ms_err check_job(size_t i, const struct ms_new_job *job,
+enum ms_err ms_new_job_check(size_t i, const struct ms_new_job *job,
                              int64_t max_payload, struct ms_error *error)
 {
-    enum ms_err err = check_id(job, error);
+    enum ms_err err = ms_name_check("kind", job->kind, error);
 
-    if (err == MS_OK)
-        err = ms_name_check("kind", job->kind, error);
     if (err == MS_OK && job->group != NULL)
         err = ms_name_check("group", job->group, error);
     if (err == MS_OK)
@@ -107,6 +105,16 @@ static enum ms_err check_job(size_t i, const struct ms_new_job *job,
                            "job %zu: the payload of %zu bytes is over "
                            "max_payload (%lld)",
                            i + 1, job->payload_len, (long long)max_payload);
+    return err;
+}
+
+static enum ms_err check_job(size_t i, const struct ms_new_job *job,
+                             int64_t max_payload, struct ms_error *error)
+{
+    enum ms_err err = check_id(job, error);
+
+    if (err == MS_OK)
+        err = ms_new_job_check(i, job, max_payload, error);
     return err;
 }
 
@@ -130,7 +138,7 @@ static int write_buf(void *data, const char *bytes, size_t len)
 
 /* The options of enqueue.lua as a msgpack map; nothing when all are at their
  * default, which spares the script the work. */
-static void pack_options(const struct ms_new_job *job, struct ms_buf *out)
+void ms_new_job_pack_options(const struct ms_new_job *job, struct ms_buf *out)
 {
     const struct {
         const char *name;
@@ -189,7 +197,7 @@ enum ms_err ms_enqueue_build(struct ms_cmd *cmd, const char *fleet,
         ms_keys_add_job(cmd, fleet, queue, jobs[i].id);
     for (size_t i = 0; i < n_jobs; i++) {
         ms_buf_clear(&options);
-        pack_options(&jobs[i], &options);
+        ms_new_job_pack_options(&jobs[i], &options);
         ms_cmd_args(cmd, jobs[i].kind);
         ms_cmd_arg(cmd, jobs[i].payload, jobs[i].payload_len);
         ms_cmd_arg(cmd, options.data, options.len);

@@ -59,6 +59,14 @@ struct ms_new_job {
     bool parent; /* goes straight into waiting; the coordinator plans it */
 };
 
+/* What any job must fulfil, but for its id; `i` is named in the error, from 0.
+ * MS_EINVAL. */
+enum ms_err ms_new_job_check(size_t i, const struct ms_new_job *job,
+                             int64_t max_payload, struct ms_error *error);
+
+/* Appends its options as the scripts take them: nothing, or a msgpack map. */
+void ms_new_job_pack_options(const struct ms_new_job *job, struct ms_buf *out);
+
 enum ms_enqueue_status { MS_ENQUEUED, MS_DEDUPLICATED };
 
 /* Names, ids and sizes are checked here: MS_EINVAL says which job and field.

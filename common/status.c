@@ -21,6 +21,8 @@ static const struct {
     {"alive", MS_ESTATE, "it lives"},
     {"broken", MS_EINVAL, "what stands in this field is no number"},
     {"incomplete", MS_EINVAL, "a new one needs this field"},
+    {"gone", MS_EEXIST, "its id was a job's whose record has gone"},
+    {"taken", MS_EEXIST, "its id is a job's that is no batch"},
     {"verb", MS_ESTATE, "not possible for jobs of this state"},
 };
 

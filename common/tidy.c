@@ -36,6 +36,14 @@ void ms_unpark_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
     ms_cmd_args(cmd, kinds);
 }
 
+void ms_sweep_batches_build(struct ms_cmd *cmd, const char *fleet,
+                            const char *queue, int64_t epoch)
+{
+    start(cmd, &ms_script_sweep, fleet, queue);
+    ms_cmd_keyf(cmd, "ms:{%s/%s}:sweeps", fleet, queue);
+    ms_cmd_argi(cmd, epoch);
+}
+
 void ms_retain_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
                      int64_t epoch)
 {

@@ -1,5 +1,5 @@
 /*
- * tidy: the leader's bounded steps over one queue: reap, unpark, retain.
+ * tidy: the leader's bounded steps over one queue: reap, unpark, sweep, retain.
  *
  * Each shows the leader's epoch (MS_ESTALE: a newer leader was here) and says
  * whether there is more to do.
@@ -27,6 +27,11 @@ void ms_reap_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
  * not end as dead, "no handler". */
 void ms_unpark_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
                      int64_t epoch, const char *kinds);
+
+/* Goes on stopping or reviving the children of batches that ask for it, at most
+ * 400 a call. */
+void ms_sweep_batches_build(struct ms_cmd *cmd, const char *fleet,
+                            const char *queue, int64_t epoch);
 
 /* Deletes done and dead jobs past the queue's retention by age and by count,
  * at most 500 a call. */

@@ -3,6 +3,7 @@
 -- @include promote
 -- @include park
 -- @include groups
+-- @include flush
 -- The claim itself, for claim and finish.
 
 local CLAIM_MAX = 256
@@ -58,20 +59,23 @@ local function look(pick, g, id)
     return job
 end
 
--- Sorts a ready job into what will be taken, parked or expired.  True if it
--- was the group's turn that was used.
+-- Sorts a ready job into what will be taken, parked, expired, or stopped with
+-- its parent.  True if it was the group's turn that was used.
 local function sort_job(pick, job)
+    tally_know(job.parent)
+    if is_stopping(job.parent) then
+        pick.stopped[#pick.stopped + 1] = job
+        return false
+    end
     if job.expires_ms and
        (tonumber(job.expires_ms) or math.huge) <= pick.now then
         pick.expired[#pick.expired + 1] = job
-        tally_know(job.parent)
         return false
     end
     if not handles(pick.kinds, job.kind, pick.memo) then
         pick.parks[#pick.parks + 1] = job
         return false
     end
-    tally_know(job.parent)
     pick.jobs[#pick.jobs + 1] = job
     pick.bytes = pick.bytes + #(job.payload or "")
     if pick.bytes >= BYTES_MAX then
@@ -278,8 +282,11 @@ local function commit(pick, pod, ttl_ms, held, default_timeout)
     for _, job in ipairs(pick.expired) do
         end_dead(job, pick.now, "expired before it was started", "ready")
     end
-    local left = depth_add(count_kinds(pick.jobs, pick.parks, pick.expired),
-                           -1)
+    for _, job in ipairs(pick.stopped) do
+        end_stopped(job, pick.now, "ready")
+    end
+    local left = depth_add(count_kinds(pick.jobs, pick.parks, pick.expired,
+                                       pick.stopped), -1)
     return lent, left
 end
 
@@ -334,7 +341,7 @@ local function claim(ask, now, c)
     end
     local pick = {
         now = now, kinds = ask.kinds, memo = {}, seen = {}, jobs = {},
-        parks = {}, expired = {}, rings = {}, turns = 0, bytes = 0,
+        parks = {}, expired = {}, stopped = {}, rings = {}, turns = 0, bytes = 0,
         budget = limit + 64,
         group_max = set_default(c[4], 0), room = {},
     }

@@ -1,7 +1,7 @@
 -- @include end
 -- @include ready
--- Room in a full queue whose when_full is drop_oldest.  Chunks stay, because
--- their parent could never be whole without them.
+-- Room in a full queue whose when_full is drop_oldest.  An import's chunks
+-- stay, because it could never be whole without them.
 local LOOKS = 1000
 
 -- The oldest ready jobs at the front of one priority's lists, as records with
@@ -23,7 +23,9 @@ local function front_of(p, spared)
             rec.since = tonumber(rec.ready_ms or rec.created_ms) or 0
             rec.is_ready = is_here and rec.kind and not rec.state and
                            not seen[id]
-            if not rec.parent and not spared[id] then
+            tally_know(rec.parent)
+            if (not rec.parent or is_of_batch(rec.parent)) and
+               not spared[id] then
                 found[#found + 1] = rec
             end
             seen[id] = seen[id] or rec.is_ready

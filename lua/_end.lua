@@ -69,3 +69,9 @@ local function end_dead(rec, now, why, from, settled)
     release_unique(rec)
     event(now, "dead", rec.id, rec.kind, why)
 end
+
+-- Ends a child whose parent is being stopped.
+local function end_stopped(rec, now, from, settled)
+    tally_add(rec.parent, "stopped", 1)
+    end_dead(rec, now, "cancelled with its parent", from, settled)
+end

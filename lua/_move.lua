@@ -58,7 +58,8 @@ local function apply_move(rec, move)
             rec.crashes = false
         end
         tally_moved(rec.parent)
-        if rec.parent and tallies[rec.parent] then
+        if rec.parent and tallies[rec.parent] and
+           not is_of_batch(rec.parent) then
             local old = parse_sums(rec.sums)
             for name, value in pairs(parse_sums(move.sums)) do
                 tally_add(rec.parent, name, value - (old[name] or 0))

@@ -16,6 +16,10 @@ local function take_back(rec, now, crash_limit, back)
         call("HINCRBY", stats, "crashed", 1)
     end
     call("HSET", rec.key, "attempts", attempts, "crashes", crashes)
+    if is_stopping(rec.parent) then
+        end_stopped(rec, now, "running")
+        return true
+    end
     if rec.cancel_requested then
         end_dead(rec, now, "cancelled by user", "running")
         call("HINCRBY", stats, "cancelled", 1)

@@ -17,12 +17,13 @@ over.  While other programs work on the queue a pass can miss a job.
 -- @include now
 -- @include delete
 -- @include again
+-- @include flush
 local verb, state, kind, cursor = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local SLICE = 500
 local SETS = {scheduled = scheduled, parked = parked, done = done, dead = dead}
 local FIELDS = {
     "kind", "state", "parent", "chunk", "own", "unique", "plan", "phase",
-    "priority", "group", "fence", "unique_ttl_ms",
+    "priority", "group", "fence", "unique_ttl_ms", "batch",
 }
 local ended = state == "done" or state == "dead"
 local is_allowed = verb == "delete" or verb == "retry" and ended or
@@ -60,11 +61,12 @@ end
 
 local expect = state ~= "ready" and state ~= "parked" and state or false
 local function is_meant(rec)
+    tally_know(rec.parent)
     if kind ~= "" and rec.kind ~= kind then
         return false
     end
     if verb == "retry" then
-        return not rec.parent
+        return may_again(rec)
     end
     return verb == "cancel" or not held_back(rec)
 end
@@ -78,7 +80,6 @@ for _, id in ipairs(slice.ids) do
     if not rec.kind or rec.state ~= expect or seen[id] then
         strange = strange + 1 -- in a ready list: dropped when its turn comes
     elseif is_meant(rec) then
-        tally_know(rec.parent)
         recs[#recs + 1] = rec
         if verb == "delete" and (rec.plan or rec.phase) then
             slice.more = true

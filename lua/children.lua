@@ -18,9 +18,8 @@ Returns  {"ok", next_from (-1 at the end), n_changed}
 -- @include queue
 -- @include now
 -- @include epoch
--- @include again
--- @include park
--- @include children
+-- @include sweep
+-- @include flush
 local newer = newer_epoch(tonumber(ARGV[1]))
 if newer then
     return {"epoch", newer}
@@ -35,50 +34,8 @@ if p[2] ~= "waiting" then
     return {"state", p[2] or "ready"}
 end
 local planned = set_default(call("HGET", KEYS[STANDING + 2], "planned"), 0)
-local open, next_from = open_chunks(KEYS[STANDING + 3], planned, from, 400)
 tally_know(parent_id)
-local recs = {}
-for i, n in ipairs(open) do
-    recs[i] = read(job_key(parent_id .. "." .. n), {
-        "kind", "state", "parent", "priority", "group", "unique", "fence",
-    })
-end
-
-local now, n_changed, back = now_ms(), 0, {}
-local function stop(rec)
-    if rec.state == "running" then
-        return call("HSET", rec.key, "cancel_requested", 1)
-    end
-    if rec.state == "scheduled" then
-        call("ZREM", scheduled, rec.id)
-    elseif not unpark(rec.id, rec.kind) then
-        depth_add({[rec.kind] = 1}, -1)
-    end
-    end_dead(rec, now, "cancelled with its parent", "ready")
-end
-
-local function revive(rec)
-    call("ZREM", dead, rec.id)
-    begin_again(rec)
-    call("HSET", rec.key, "ready_ms", now)
-    tally_move(parent_id, "dead", "ready")
-    back[#back + 1] = {
-        rec.id, rec.priority or 5, rec.group or "-", rec.kind,
-    }
-end
-
-for _, rec in ipairs(recs) do
-    if rec.kind and verb == "stop" and rec.state ~= "dead" then
-        stop(rec)
-        n_changed = n_changed + 1
-    elseif rec.kind and verb == "revive" and rec.state == "dead" then
-        revive(rec)
-        n_changed = n_changed + 1
-    end
-end
-if #back > 0 then
-    push_ready(back)
-    wake_one()
-end
+local next_from, n_changed = sweep_step(parent_id, planned, from, verb,
+                                        now_ms())
 tally_flush()
 return {"ok", next_from, n_changed}

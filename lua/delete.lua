@@ -6,12 +6,13 @@ KEYS     the queue's standing keys
 KEYS[25] job  hash
 Returns  {"ok"}  {"unknown"}
          {"state", "running" | "waiting" | "chunk"}: cancel it, or delete its
-         parent
+         parent (a batch's child can be deleted alone)
          {"again"}: a parent's chunks were deleted in part
 ]]
 -- @include queue
 -- @include now
 -- @include delete
+-- @include flush
 local rec = read(KEYS[STANDING + 1], DELETE_FIELDS)
 if not rec.kind then
     return {"unknown"}
@@ -20,4 +21,6 @@ local why_not = held_back(rec)
 if why_not then
     return {"state", why_not}
 end
-return {delete_job(rec) and "ok" or "again"}
+local is_gone = delete_job(rec)
+tally_flush()
+return {is_gone and "ok" or "again"}

@@ -25,6 +25,7 @@ Returns  {"ok", n_enqueued, {index, id, ...}}
 -- @include ready
 -- @include drop
 -- @include unique
+-- @include flush
 local token = KEYS[STANDING + 1]
 local n = #KEYS - STANDING - 1
 local KEEP_TOKEN_MS = 600000
@@ -92,6 +93,7 @@ if most > 0 then
                      not make_room(over, now, spared)) then
         return {"full", length}
     end
+    tally_flush()
 end
 
 -- Fields at their default stay away: they are most of a job's memory.

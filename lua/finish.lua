@@ -99,11 +99,11 @@ local function end_done(rec, from)
     count("done")
     tally_move(rec.parent, from, "done")
     release_unique(rec)
-    if rec.parent then
-        if tallies[rec.parent] then
-            call("SETBIT", base .. "bits:" .. rec.parent, rec.chunk, 1)
-        end
-        deleted[#deleted + 1] = rec.key
+    if rec.parent and tallies[rec.parent] then
+        call("SETBIT", base .. "bits:" .. rec.parent, rec.chunk, 1)
+    end
+    if rec.parent and not is_of_batch(rec.parent) then
+        deleted[#deleted + 1] = rec.key -- a chunk: its bit tells enough
     elseif keep_done then
         keep(rec.key, rec.id, rec.text)
     else
@@ -155,7 +155,7 @@ local function end_failed(rec, from)
     }
 end
 
--- Costs no attempt.  A chunk stays away alone: it was told by its target, and
+-- Costs no attempt.  An import's chunk stays away alone: it was told by its target, and
 -- has no say over its queue.
 local function end_throttled(rec, from)
     local b, at_ms = backoff_settings(), nil
@@ -163,7 +163,7 @@ local function end_throttled(rec, from)
     call("HSET", rec.key, "attempts",
          math.max(0, set_default(rec.attempts, 1) - 1),
          "throttles", set_default(rec.throttles, 0) + 1)
-    if not rec.parent then
+    if not rec.parent or is_of_batch(rec.parent) then
         at_ms = cool_down(rec, now, b)
     elseif rec.number > 0 then
         at_ms = now + rec.number
@@ -180,10 +180,20 @@ local function apply(rec)
         end_done(rec, from)
     elseif rec.outcome == "cancelled" or rec.cancel_requested then
         count("cancelled")
-        end_dead(rec, now, "cancelled by user", from, rec.asked)
+        if is_stopping(rec.parent) then
+            end_stopped(rec, now, from, rec.asked)
+        else
+            end_dead(rec, now, "cancelled by user", from, rec.asked)
+        end
     elseif rec.outcome == "dead" then
         call("HSET", rec.key, "errors", add_error(rec, now, rec.text))
         end_dead(rec, now, rec.text, from, rec.asked)
+    elseif is_stopping(rec.parent) then
+        if rec.outcome == "failed" then
+            count("failed")
+            call("HSET", rec.key, "errors", add_error(rec, now, rec.text))
+        end
+        end_stopped(rec, now, from, rec.asked)
     elseif rec.outcome == "throttled" then
         end_throttled(rec, from)
     else

@@ -14,6 +14,7 @@ Returns  {"ok", {index, "gone" | "stale", ...}}
 -- @include queue
 -- @include hear
 -- @include settle
+-- @include flush
 local held, pod = KEYS[STANDING + 1], ARGV[1]
 local FIELDS = {
     "kind", "state", "pod", "fence", "parent", "chunk", "seq", "sums",
@@ -71,7 +72,9 @@ for _, rec in ipairs(recs) do
     if word == "run" then
         local from = take_out(rec, gone)
         apply_move(rec, rec.move)
-        if rec.cancel_requested then
+        if is_stopping(rec.parent) then
+            end_stopped(rec, now, from, rec.asked)
+        elseif rec.cancel_requested then
             end_dead(rec, now, "cancelled by user", from, rec.asked)
             call("HINCRBY", stats, "cancelled", 1)
         else

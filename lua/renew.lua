@@ -20,6 +20,7 @@ Returns  {"ok", {index, "cancel" | "lost", ...}, {id, fence, ...}}
 -- @include queue
 -- @include hear
 -- @include settle
+-- @include flush
 local held = KEYS[STANDING + 1]
 local pod, ttl_ms, complete = ARGV[1], tonumber(ARGV[2]), ARGV[3] == "1"
 local FIELDS = {
@@ -74,7 +75,7 @@ for _, rec in ipairs(recs) do
         apply_move(rec, rec.move)
         ends[#ends + 1] = now + ttl_ms
         ends[#ends + 1] = rec.id
-        if rec.cancel_requested then
+        if rec.cancel_requested or is_stopping(rec.parent) then
             told[#told + 1] = rec.index
             told[#told + 1] = "cancel"
         end

@@ -34,13 +34,26 @@ end
 local dead_ids = old_ones(dead, keep_dead, SLICE - #ids)
 local more = #ids + #dead_ids == SLICE
 
+-- A dead child stays while its batch waits, which may be told to run it again.
+-- What goes by age has had its say: it stays in the tally as it ended.
+local function must_stay(rec)
+    if held_back(rec) then
+        return true
+    end
+    local tally = rec.parent and tallies[rec.parent]
+    local is_needed = tally and not tally.ended and rec.state == "dead"
+    rec.parent, rec.children_stay = nil, true
+    return is_needed
+end
+
 -- Deletes what the set names.  A chunk stays for as long as its parent does,
--- and must not stand in the way of what is behind it meanwhile.
+-- and must not stand in the way of what is behind it meanwhile.  The children
+-- of a batch go by their own age.
 local function delete_all(list, set, state)
     local recs, n = {}, 0
     for i, id in ipairs(list) do
         recs[i] = read(job_key(id), DELETE_FIELDS)
-        recs[i].is_held_back = recs[i].kind and held_back(recs[i])
+        recs[i].is_held_back = recs[i].kind and must_stay(recs[i])
     end
     for _, rec in ipairs(recs) do
         if rec.state ~= state then -- gone, or another job by now

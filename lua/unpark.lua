@@ -12,6 +12,7 @@ Returns  {"ok", more, n_moved, n_dead, 0}  {"epoch", newer}
 -- @include now
 -- @include epoch
 -- @include park
+-- @include flush
 local newer = newer_epoch(tonumber(ARGV[1]))
 if newer then
     return {"epoch", newer}

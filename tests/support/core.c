@@ -150,6 +150,31 @@ void ms_core_enqueue_many(struct ms_core *core, const char *prefix,
     }
 }
 
+enum ms_err ms_core_family(struct ms_core *core, const struct ms_family *family,
+                           int64_t first, const struct ms_new_job *children,
+                           size_t n, bool seal)
+{
+    struct ms_cmd cmd = MS_CMD_INIT;
+
+    must(core, ms_family_build(&cmd, family, first, children, n, seal, 1048576,
+                               &core->error));
+    return ms_family_parse(run(core, &cmd), &core->family, &core->error);
+}
+
+void ms_core_batch(struct ms_core *core, size_t n, bool fail_fast)
+{
+    struct ms_family family = FAMILY(.fail_fast = fail_fast);
+    struct ms_new_job jobs[MS_FAMILY_MAX];
+
+    for (size_t i = 0; i < MS_FAMILY_MAX; i++)
+        jobs[i] = NEW_JOB(.payload = "x", .payload_len = 1);
+    for (size_t at = 0, some; at < n; at += some) {
+        some = n - at < MS_FAMILY_MAX ? n - at : MS_FAMILY_MAX;
+        must(core, ms_core_family(core, &family, (int64_t)at, jobs, some,
+                                  at + some == n));
+    }
+}
+
 /* ---- pods ---- */
 
 static struct ms_tenant tenant(const char *pod)
@@ -460,6 +485,14 @@ enum ms_err ms_core_retain(struct ms_core *core)
     struct ms_cmd cmd = MS_CMD_INIT;
 
     ms_retain_build(&cmd, FLEET, QUEUE, core->epoch);
+    return tidy(core, &cmd);
+}
+
+enum ms_err ms_core_sweep(struct ms_core *core)
+{
+    struct ms_cmd cmd = MS_CMD_INIT;
+
+    ms_sweep_batches_build(&cmd, FLEET, QUEUE, core->epoch);
     return tidy(core, &cmd);
 }
 

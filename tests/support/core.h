@@ -10,6 +10,7 @@
 
 #include "common/admin.h"
 #include "common/enqueue.h"
+#include "common/family.h"
 #include "common/fleet.h"
 #include "common/lease.h"
 #include "common/parent.h"
@@ -40,6 +41,7 @@ struct ms_core {
     size_t n_unmentioned;
     struct ms_tidy_answer tidy;
     char dedup[160]; /* of the last enqueue: the last id that stood for one */
+    struct ms_family_answer family; /* of the last ms_core_family() */
     int64_t n_changed;
 };
 
@@ -77,6 +79,21 @@ int ms_core_enqueue_all(struct ms_core *core, const char *token,
 /* `n` jobs "<prefix><i>" from 0, of a group or NULL. */
 void ms_core_enqueue_many(struct ms_core *core, const char *prefix,
                           const char *group, size_t n);
+
+/* A batch of `n` children "k" from number `first` on, made if it is not there;
+ * what is named overrides.  The answer goes to core->family. */
+#define FAMILY(...)                      \
+    ((struct ms_family){.fleet = "m",    \
+                        .queue = "q",    \
+                        .id = "b",       \
+                        .own_id = true,  \
+                        .kind = "batch", \
+                        __VA_ARGS__})
+enum ms_err ms_core_family(struct ms_core *core, const struct ms_family *family,
+                           int64_t first, const struct ms_new_job *children,
+                           size_t n, bool seal);
+/* The batch "b" with `n` plain children, sealed. */
+void ms_core_batch(struct ms_core *core, size_t n, bool fail_fast);
 
 /* ---- pods ---- */
 
@@ -140,6 +157,7 @@ struct ms_queue_info ms_core_info(struct ms_core *core);
 enum ms_err ms_core_reap(struct ms_core *core, const char *gone_pod);
 enum ms_err ms_core_unpark(struct ms_core *core, const char *kinds);
 enum ms_err ms_core_retain(struct ms_core *core);
+enum ms_err ms_core_sweep(struct ms_core *core);
 enum ms_err ms_core_stamp(struct ms_core *core);
 
 enum ms_err ms_core_spawn(struct ms_core *core, const char *parent,

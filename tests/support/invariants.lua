@@ -167,7 +167,8 @@ if ARGV[1] == "1" and running > cap then
     bad(running, "run and max_workers is", cap)
 end
 
--- Each chunk has one place in its parent's tally.
+-- Each child has one place in its parent's tally.  Of those that have ended
+-- a batch's tally can count more than there are records.
 local PLACE = {running = "running", done = "done", dead = "dead"}
 for id, rec in pairs(jobs) do
     local t = rec.parent
@@ -180,20 +181,40 @@ end
 for _, k in ipairs(call("KEYS", base .. "tally:*")) do
     local parent = string.sub(k, #base + 7)
     local count = parents[parent] or {}
+    local is_batch = call("HEXISTS", k, "batch") == 1
+    local n_records = count.done or 0
     count.done = call("BITCOUNT", key("bits:", parent))
+    if n_records > count.done then
+        bad("of", parent, n_records, "are done and", count.done, "have a bit")
+    end
     local sum = 0
-    for _, place in ipairs({"ready", "running", "done", "dead"}) do
+    for _, place in ipairs({"ready", "running", "done", "dead", "deleted"}) do
         local says = tonumber(call("HGET", k, place)) or 0
+        local is = count[place] or 0
+        local more = is_batch and (place == "dead" or place == "deleted")
         sum = sum + says
-        if says ~= (count[place] or 0) then
-            bad("tally of", parent, "has", says, place, "not",
-                count[place] or 0)
+        if says ~= is and not (more and says > is) then
+            bad("tally of", parent, "has", says, place, "not", is)
         end
     end
     if not jobs[parent] then
         bad("tally of", parent, "has outlived it")
     elseif sum ~= (tonumber(call("HGET", k, "planned")) or 0) then
         bad("tally of", parent, "does not add up")
+    end
+    local t = call("HMGET", k, "ended", "sealed", "stopping", "reviving")
+    local is_over = jobs[parent] and jobs[parent].state ~= "waiting"
+    if is_batch and (t[1] == "1") ~= (is_over or false) then
+        bad(parent, "is", jobs[parent].state, "and its tally says ended", t[1])
+    elseif is_batch and not is_over and (t[2] or t[3]) and not t[4] and
+           (count.ready or 0) + (count.running or 0) == 0 then
+        bad(parent, "waits for nothing")
+    end
+end
+for _, parent in ipairs(call("SMEMBERS", key("sweeps"))) do
+    local t = call("HMGET", key("tally:", parent), "stopping", "reviving")
+    if not t[1] and not t[2] then
+        bad("sweeps names", parent, "in vain")
     end
 end
 for _, what in ipairs({"bits:", "rejects:"}) do
