@@ -36,6 +36,28 @@ static size_t parse_sums(const char *text, struct ms_sum *out_sums)
     return n;
 }
 
+/* What `kinds:` says; NULL: nothing. */
+static const struct ms_kind_conf *rule_of(const struct ms_station *st,
+                                          const char *kind)
+{
+    const struct ms_conf *conf = st->env->conf;
+
+    return conf == NULL ? NULL : ms_conf_kind(conf, kind);
+}
+
+/* The job's own, else its kind's, else the queue's, which the claim put in. */
+static int64_t timeout_of(const struct ms_station *st, const char *kind,
+                          const struct ms_claimed *claimed)
+{
+    const struct ms_kind_conf *rule = rule_of(st, kind);
+    int64_t own =
+        ms_reply_int(ms_reply_field(claimed->fields, "timeout_ms"), 0);
+
+    if (own > 0 || rule == NULL || rule->timeout_ms <= 0)
+        return claimed->timeout_ms;
+    return rule->timeout_ms;
+}
+
 static struct ms_held *make_held(struct ms_station *st,
                                  const struct ms_claimed *claimed)
 {
@@ -51,7 +73,7 @@ static struct ms_held *make_held(struct ms_station *st,
     held->json = ms_reply_is(ms_reply_field(fields, "enc"), "json");
     held->attempt = claimed->attempt;
     held->fence = claimed->fence;
-    held->timeout_ms = claimed->timeout_ms;
+    held->timeout_ms = timeout_of(st, held->kind, claimed);
     held->cursor = copy_bytes(ms_reply_field(fields, "cursor"));
     held->seq = ms_reply_int(ms_reply_field(fields, "seq"), 0);
     held->n_sums = parse_sums(ms_reply_str(ms_reply_field(fields, "sums"), ""),
@@ -212,10 +234,11 @@ static enum ms_finish_kind finish_kind(enum ms_outcome outcome)
     return MS_FINISH_FAILED;
 }
 
-static void describe_finish(struct ms_held *held, struct ms_move_parts *parts,
-                            struct ms_finish *out)
+static void describe_finish(const struct ms_station *st, struct ms_held *held,
+                            struct ms_move_parts *parts, struct ms_finish *out)
 {
     const struct ms_ending *ending = &held->ending;
+    const struct ms_kind_conf *rule = rule_of(st, held->kind);
     bool done = ending->outcome == MS_DONE;
 
     /* What no renewal has committed for sure goes along: sums are absolute and
@@ -227,6 +250,8 @@ static void describe_finish(struct ms_held *held, struct ms_move_parts *parts,
     out->text = done ? ending->result.data : ending->error;
     out->text_len = done ? ending->result.len : strlen(ending->error);
     out->delay_ms = ending->delay_ms;
+    if (out->kind == MS_FINISH_FAILED && rule != NULL && rule->max_attempts > 0)
+        out->max_attempts = rule->max_attempts;
     out->move.progress = -1;
     if (held->has_pending)
         out->move =
@@ -245,7 +270,7 @@ static void send_finish(struct ms_station *st, const struct ms_claim_ask *ask)
     jobs = ms_xcalloc((size_t)st->sent.n, sizeof(*jobs));
     parts = ms_xcalloc((size_t)st->sent.n, sizeof(*parts));
     for (struct ms_held *held = st->sent.first; held; held = held->next, n++)
-        describe_finish(held, &parts[n], &jobs[n]);
+        describe_finish(st, held, &parts[n], &jobs[n]);
     ms_finish_build(&cmd, &who, jobs, n, ask);
     for (size_t i = 0; i < n; i++)
         free(parts[i].rejects);

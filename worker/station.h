@@ -37,6 +37,7 @@ struct ms_station_env {
     struct ms_redis *redis;
     struct ms_slots *slots;
     const char *fleet, *pod;
+    const struct ms_conf *conf; /* for `kinds:`; NULL: it says nothing */
     const char *kinds; /* what the slots can run */
     int64_t ttl_ms;
     bool draining;

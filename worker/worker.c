@@ -359,6 +359,7 @@ static void make_env(struct ms_worker *w)
         .slots = w->slots,
         .kinds = ms_slots_kinds(w->slots),
         .fleet = w->conf->fleet,
+        .conf = w->conf,
         .pod = w->id,
         .ttl_ms = w->conf->worker_claim_ttl_ms,
         .changed = on_changed,

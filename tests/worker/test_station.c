@@ -170,6 +170,33 @@ static TEST(test_a_checkpoint_reaches_redis_and_is_confirmed)
               "0.5000");
 }
 
+/* Producers that know no configuration leave it to the worker's. */
+static TEST(test_a_kind_has_a_time_out_and_attempts_of_its_own)
+{
+    struct ms_kind_conf rule = {.prefix = (char[]){"noop."},
+                                .max_attempts = 1,
+                                .timeout_ms = 1234};
+    struct ms_conf conf = {.kinds = &rule, .n_kinds = 1};
+    char *own;
+
+    env.conf = &conf;
+    enqueue(2);
+    own = ms_xstrdup(ms_test_text(server, "LINDEX %sready:5:- 0", Q));
+    ms_test_text(server, "HSET %sjob:%s timeout_ms 77 max_attempts 5", Q, own);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 2);
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(given[i]->timeout_ms, ==,
+                  strcmp(given[i]->id, own) == 0 ? 77 : 1234);
+    capacity = 0; /* none is taken again */
+    while (n_given > 0)
+        end(given[0], MS_FAILED);
+    RUN_UNTIL(ms_station_is_empty(station));
+    CHECK_INT(ms_test_num(server, "ZCARD %sdead", Q), ==, 1);
+    CHECK_STR(ms_test_text(server, "HGET %sjob:%s state", Q, own), "scheduled");
+    free(own);
+}
+
 /* A producer that wrote JSON reads JSON. */
 static TEST(test_a_result_is_kept_as_its_payload_is)
 {
@@ -615,6 +642,7 @@ int main(void)
         BENCHED(test_a_cap_of_none_is_left_by_itself),
         BENCHED(test_a_released_job_is_ready_again_at_no_cost),
         BENCHED(test_a_checkpoint_reaches_redis_and_is_confirmed),
+        BENCHED(test_a_kind_has_a_time_out_and_attempts_of_its_own),
         BENCHED(test_a_result_is_kept_as_its_payload_is),
         BENCHED(test_a_finish_takes_the_last_checkpoint_along),
         BENCHED(test_large_results_travel_in_several_calls),
