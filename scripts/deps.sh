@@ -7,7 +7,8 @@
 # demo and `musterctl dev` start servers of their own, and never on port 6379.
 set -euo pipefail
 
-tools="gcc libc6-dev cmake ninja-build pkg-config lz4 xz-utils tzdata"
+tools="gcc libc6-dev cmake ninja-build pkg-config lz4 xz-utils tzdata
+       python3 nodejs"
 libraries="libhiredis-dev libev-dev libyajl-dev libyaml-dev libxxhash-dev
            libmicrohttpd-dev libcmocka-dev"
 servers="redis-server redis-tools"
