@@ -22,9 +22,9 @@ void ms_stamp_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
 void ms_reap_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
                    int64_t epoch, const char *gone_pod);
 
-/* Moves parked jobs whose kind is in `kinds` (all that the queue's live pods
- * can run) back to ready; those parked for more than ten minutes whose kind is
- * not end as dead, "no handler". */
+/* Wakes the queue's pods where a parked job's kind is in `kinds` (all that the
+ * live ones can run): their claims move it back.  Jobs whose kind has not been
+ * there for ten minutes end as dead, "no handler", at most 100 a call. */
 void ms_unpark_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
                      int64_t epoch, const char *kinds);
 
@@ -40,7 +40,7 @@ void ms_retain_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
 
 struct ms_tidy_answer {
     bool more;
-    int64_t n;           /* reaped, unparked, deleted */
+    int64_t n;           /* reaped, kinds to unpark, deleted */
     int64_t n_dead;      /* of them: poisoned; no handler; deleted dead */
     int64_t next_due_ms; /* reap: the next end of a lease or due job; 0 */
 };

@@ -263,10 +263,10 @@ static void build_unpark(struct ms_cmd *cmd, const struct ms_sweep_item *item,
 static void on_unparked(const struct ms_sweep_item *item, enum ms_err err,
                         const struct ms_tidy_answer *sum, void *arg)
 {
-    if (sum->n > 0)
-        ms_log(MS_INFO, "reap", "unparked",
-               "queue=%s jobs=%lld no_handler=%lld actor=system:reap",
-               item->queue, (long long)sum->n, (long long)sum->n_dead);
+    if (sum->n_dead > 0)
+        ms_log(MS_WARN, "reap", "no_handler",
+               "queue=%s jobs=%lld actor=system:reap", item->queue,
+               (long long)sum->n_dead);
 }
 
 /* A queue without live pods is left alone: nobody can say what the next pod

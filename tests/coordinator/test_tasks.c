@@ -183,7 +183,7 @@ static TEST(test_nothing_is_sent_once_the_trust_has_run_out)
 }
 
 /* P1 cannot run it, so it was parked; then P2 comes. */
-static TEST(test_a_parked_job_moves_back_when_a_pod_can_run_it)
+static TEST(test_pods_are_woken_when_one_can_run_a_parked_job)
 {
     struct reaping r;
 
@@ -195,10 +195,11 @@ static TEST(test_a_parked_job_moves_back_when_a_pod_can_run_it)
     ms_tasks_start(r.w.duty.tasks);
     run_once(&r.w, "reap");
     CHECK_INT(ms_test_num(server, "ZCARD ms:{main/mail}:parked"), ==, 1);
+    ms_test_cmd(server, "DEL ms:{main/mail}:wake");
     beat_with(&r.w, "P2", "mail", "8", "0", ",py.*,");
     for (int i = 0; i < 5; i++) /* every fifth run looks */
         run_once(&r.w, "reap");
-    CHECK_INT(ms_test_num(server, "ZCARD ms:{main/mail}:parked"), ==, 0);
+    CHECK_INT(ms_test_num(server, "LLEN ms:{main/mail}:wake"), ==, 16);
     reaping_done(&r);
 }
 
@@ -386,7 +387,7 @@ int main(void)
         RUN(test_an_older_leader_reaps_nothing),
         RUN(test_the_epoch_is_stamped_on_queues_that_appear_later),
         RUN(test_nothing_is_sent_once_the_trust_has_run_out),
-        RUN(test_a_parked_job_moves_back_when_a_pod_can_run_it),
+        RUN(test_pods_are_woken_when_one_can_run_a_parked_job),
         RUN(test_ended_jobs_past_their_retention_are_deleted),
         RUN(test_shares_are_written_and_pods_told),
         RUN(test_nobody_is_told_when_nothing_changes),

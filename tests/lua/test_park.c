@@ -25,18 +25,23 @@ static void age(struct ms_core *core, const char *id, int64_t ms)
                 (long long)ms_core_now(core) - ms, id);
 }
 
-static TEST(test_unpark_moves_what_somebody_can_run)
+/* A claim moves back what its pod has room for; others are not bothered with
+ * what they would have to park again. */
+static TEST(test_unpark_wakes_pods_for_what_somebody_can_run)
 {
     struct ms_core *core = *state;
 
     park(core, 2);
     CHECK_INT(ms_core_unpark(core, ",k,x,"), ==, MS_OK);
-    CHECK_INT(core->tidy.n, ==, 2);
+    CHECK_INT(core->tidy.n, ==, 1); /* kind */
     CHECK_INT(core->tidy.n_dead, ==, 0);
-    CHECK_INT(ms_core_info(core).parked, ==, 0);
-    CHECK_INT(ms_core_depth(core, "x"), ==, 2);
-    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 1);
-    CHECK_INT(ms_core_claim(core, "p1", 10), ==, 2);
+    CHECK_INT(ms_core_info(core).parked, ==, 2);
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 16);
+    core->kinds = ",k,";
+    CHECK_INT(ms_core_claim(core, "p1", 10), ==, 0);
+    CHECK_INT(ms_core_info(core).parked, ==, 2);
+    core->kinds = EVERYTHING;
+    CHECK_INT(ms_core_claim(core, "p2", 10), ==, 2);
 }
 
 static TEST(test_unpark_leaves_what_nobody_can_run)
@@ -73,16 +78,21 @@ static TEST(test_unpark_of_nothing_is_nothing)
     CHECK_INT(core->tidy.n, ==, 0);
 }
 
-static TEST(test_unpark_goes_in_steps)
+static TEST(test_unpark_ends_jobs_in_steps)
 {
     struct ms_core *core = *state;
+    char id[16];
 
     park(core, 130);
-    ms_core_unpark(core, EVERYTHING);
-    CHECK_INT(core->tidy.n, ==, 100);
+    for (int i = 0; i < 130; i++) {
+        snprintf(id, sizeof(id), "x%d", i);
+        age(core, id, 700000);
+    }
+    ms_core_unpark(core, ",k,");
+    CHECK_INT(core->tidy.n_dead, ==, 100);
     CHECK(core->tidy.more);
-    ms_core_unpark(core, EVERYTHING);
-    CHECK_INT(core->tidy.n, ==, 30);
+    ms_core_unpark(core, ",k,");
+    CHECK_INT(core->tidy.n_dead, ==, 30);
     CHECK(!core->tidy.more);
 }
 
@@ -113,6 +123,45 @@ static TEST(test_an_old_parked_job_with_a_handler_runs)
     CHECK_INT(ms_core_claim(core, "p1", 1), ==, 1);
 }
 
+/* In a rolling deployment the pod that could run it was full, then it was
+ * replaced, and its successor starts. */
+static TEST(test_a_handler_that_was_there_starts_the_ten_minutes_anew)
+{
+    struct ms_core *core = *state;
+
+    park(core, 1);
+    age(core, "x0", 700000);
+    ms_core_unpark(core, ",k,x,");
+    ms_core_unpark(core, ",k,");
+    CHECK_STR(ms_core_state(core, "x0"), "ready");
+    CHECK_INT(ms_test_num(core->redis, "PTTL %s", K("handled:x")), >, 590000);
+    ms_test_cmd(core->redis, "DEL %s", K("handled:x")); /* ten minutes later */
+    ms_core_unpark(core, ",k,");
+    CHECK_STR(ms_core_state(core, "x0"), "dead");
+}
+
+/* However many jobs of other kinds have waited longer. */
+static TEST(test_each_kind_waits_for_itself)
+{
+    struct ms_core *core = *state;
+
+    park(core, 130);
+    for (int i = 0; i < 130; i++) {
+        char id[16];
+
+        snprintf(id, sizeof(id), "x%d", i);
+        age(core, id, 900000);
+    }
+    ENQUEUE(core, .id = "y", .kind = "y");
+    core->kinds = ",k,";
+    ms_core_claim(core, "p1", 10);
+    ms_test_cmd(core->redis, "ZADD %s 5 y", K("parked"));
+    ms_core_unpark(core, ",x,");
+    CHECK_INT(core->tidy.n_dead, ==, 1);
+    CHECK_STR(ms_core_state(core, "y"), "dead");
+    CHECK_INT(ms_core_info(core).parked, ==, 130);
+}
+
 static TEST(test_a_parked_id_without_a_record_goes)
 {
     struct ms_core *core = *state;
@@ -122,6 +171,19 @@ static TEST(test_a_parked_id_without_a_record_goes)
     CHECK_INT(ms_core_claim(core, "p1", 10), ==, 0);
     CHECK_INT(ms_core_info(core).parked, ==, 0);
     CHECK_INT(ms_core_depth(core, "-"), ==, 0);
+}
+
+/* Nor does one that is in one of its two places alone stay there. */
+static TEST(test_the_leader_drops_what_is_parked_in_one_place)
+{
+    struct ms_core *core = *state;
+
+    park(core, 1);
+    ms_test_cmd(core->redis, "ZADD %s 1 stray", K("parked"));
+    ms_test_cmd(core->redis, "SADD %s none", K("parked_kinds"));
+    ms_core_unpark(core, ",k,");
+    CHECK_INT(ms_test_num(core->redis, "SCARD %s", K("parked_kinds")), ==, 1);
+    CHECK_INT(ms_core_info(core).parked, ==, 1);
 }
 
 /* Its other place is gone already; it must not come back at every claim. */
@@ -170,14 +232,17 @@ static TEST(test_parked_chunks_keep_their_place_in_the_tally)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CORE(test_unpark_moves_what_somebody_can_run),
+        CORE(test_unpark_wakes_pods_for_what_somebody_can_run),
         CORE(test_unpark_leaves_what_nobody_can_run),
         CORE(test_a_claim_says_that_more_is_parked),
         CORE(test_unpark_of_nothing_is_nothing),
-        CORE(test_unpark_goes_in_steps),
+        CORE(test_unpark_ends_jobs_in_steps),
         CORE(test_without_a_handler_for_ten_minutes_a_job_is_dead),
         CORE(test_an_old_parked_job_with_a_handler_runs),
+        CORE(test_a_handler_that_was_there_starts_the_ten_minutes_anew),
+        CORE(test_each_kind_waits_for_itself),
         CORE(test_a_parked_id_without_a_record_goes),
+        CORE(test_the_leader_drops_what_is_parked_in_one_place),
         CORE(test_a_half_parked_id_goes),
         CORE(test_parked_jobs_can_be_deleted_and_bulk_cancelled),
         CORE(test_parked_chunks_keep_their_place_in_the_tally),
