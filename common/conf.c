@@ -13,6 +13,7 @@
 #include "common/conf_yaml.h"
 #include "common/mem.h"
 #include "common/name.h"
+#include "common/schedule.h"
 
 /* Where an option got its value: "muster.yaml:7", "MUSTER_FLEET", "--fleet". */
 struct origin {
@@ -409,12 +410,29 @@ static enum ms_err check_limits(struct load *load)
     return err;
 }
 
+static enum ms_err settle_schedules(struct load *load)
+{
+    struct ms_conf *conf = load->conf;
+    struct ms_error why;
+
+    for (size_t i = 0; i < conf->n_schedules; i++)
+        if (ms_schedule_conf_finish(&conf->schedules[i], conf, &why) != MS_OK)
+            return ms_error_set(load->error, MS_EINVAL,
+                                "%s: schedules[%zu]: %.400s",
+                                origin_of(load,
+                                          offsetof(struct ms_conf, schedules)),
+                                i, why.text);
+    return MS_OK;
+}
+
 static enum ms_err settle(struct load *load)
 {
     enum ms_err err = settle_command_timeout(load);
 
     if (err == MS_OK)
         err = check_limits(load);
+    if (err == MS_OK)
+        err = settle_schedules(load);
 
     if (err == MS_OK)
         err = check_http(load, "worker.http",

@@ -48,6 +48,16 @@ struct ms_pool_conf {
     bool resumes; /* a drain stops it (TERM) and hands its job back */
 };
 
+/* A schedule's definition, as the file, `cron set` and Redis have it. */
+struct ms_schedule_conf {
+    char *name;
+    char *cron, *tz;         /* cron.h, zone.h; both checked */
+    char *kind, *queue;      /* of the kind, where none is said */
+    char *payload;           /* JSON text */
+    char *misfire, *overlap; /* "skip", "once", "catch-up 3"; "skip", "allow" */
+    int64_t enabled;         /* 1 or 0 */
+};
+
 struct ms_conf {
     char *fleet;
     char *redis_url;
@@ -80,6 +90,9 @@ struct ms_conf {
     struct ms_limit_conf *limits;
     size_t n_limits;
 
+    struct ms_schedule_conf *schedules;
+    size_t n_schedules;
+
     char **exec_allow; /* NULL-terminated; empty: refuse every program */
     char *exec_cwd_root;
     int64_t exec_timeout_ms;
@@ -91,7 +104,7 @@ struct ms_conf {
     int64_t gc_interval_ms;
     int64_t uploads_ttl_ms, uploads_ack_retention_ms, uploads_sweep_ms;
     int64_t health_interval_ms, certs_interval_ms, certs_renew_before_ms;
-    /* schedules, locations, health.checks, certs.watch and bootstrap
+    /* locations, health.checks, certs.watch and bootstrap
      * are checked for shape here; the issue that builds each adds its
      * struct. */
 };

@@ -8,10 +8,13 @@
 #include <string.h>
 
 #include "common/address.h"
+#include "common/cron.h"
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/redis_url.h"
 #include "common/units.h"
+#include "common/val.h"
+#include "common/zone.h"
 
 /* What a scalar was read as, before it goes to its place. */
 struct value {
@@ -111,10 +114,27 @@ static enum ms_err check_misfire(const char *text, struct ms_error *error)
         return MS_OK;
     if (strncmp(text, catch_up, strlen(catch_up)) == 0 &&
         read_count(text + strlen(catch_up), &count, NULL) == MS_OK &&
-        count >= 1)
+        count >= 1 && count <= MS_CATCH_UP_MAX)
         return MS_OK;
     return ms_error_set(error, MS_EINVAL,
-                        "'%.60s' is not skip, once or catch-up K", text);
+                        "'%.60s' is not skip, once or catch-up K (1 to %d)",
+                        text, MS_CATCH_UP_MAX);
+}
+
+static enum ms_err check_cron(const char *text, struct ms_error *error)
+{
+    struct ms_cron cron;
+
+    return ms_cron_parse(text, &cron, error);
+}
+
+static enum ms_err check_json(const char *text, struct ms_error *error)
+{
+    struct ms_val val = {0};
+    enum ms_err err = ms_val_from_json(text, strlen(text), &val, error);
+
+    ms_val_done(&val);
+    return err;
 }
 
 static enum ms_err check_address(const char *text, struct ms_error *error)
@@ -171,6 +191,12 @@ static enum ms_err read_value(const struct ms_field *field, const char *text,
         return check_url(text, error);
     case MS_FIELD_LABEL:
         return check_label(text, error);
+    case MS_FIELD_CRON:
+        return check_cron(text, error);
+    case MS_FIELD_ZONE:
+        return ms_zone_check(text, error);
+    case MS_FIELD_JSON:
+        return check_json(text, error);
     case MS_FIELD_MISFIRE:
         return check_misfire(text, error);
     case MS_FIELD_COUNT:

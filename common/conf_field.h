@@ -21,6 +21,9 @@ enum ms_field_type {
     MS_FIELD_URL,     /* of a Redis */
     MS_FIELD_WORD,    /* one of `words` */
     MS_FIELD_LABEL,   /* up to 64 printable characters, no space */
+    MS_FIELD_CRON,    /* a line that fires: cron.h */
+    MS_FIELD_ZONE,    /* a time zone: zone.h */
+    MS_FIELD_JSON,    /* any value, kept as JSON text */
     MS_FIELD_MISFIRE, /* skip, once or catch-up K */
     /* Scalars, kept as an int64_t; null is -1. */
     MS_FIELD_COUNT,
@@ -39,9 +42,10 @@ enum ms_field_type {
     MS_FIELD_PAIRS, /* a map of strings, likewise, as "NAME=value" */
     MS_FIELD_MAP,   /* a map with `fields`, inside of the same struct */
     MS_FIELD_MAPS,  /* a list of maps: an array of structs and its length */
-    MS_FIELD_ANYS,  /* a list of anything */
-    MS_FIELD_ANY    /* anything */
+    MS_FIELD_ANYS   /* a list of anything */
 };
+
+#define MS_CATCH_UP_MAX 1000 /* K of MISFIRE */
 
 #define MS_FIELD_NOWHERE SIZE_MAX
 

@@ -2,12 +2,13 @@
 
 #include "common/conf.h"
 
-#define AT(member)       .at = offsetof(struct ms_conf, member)
-#define IN_QUEUE(member) .at = offsetof(struct ms_queue_conf, member)
-#define IN_KIND(member)  .at = offsetof(struct ms_kind_conf, member)
-#define IN_POOL(member)  .at = offsetof(struct ms_pool_conf, member)
-#define IN_LIMIT(member) .at = offsetof(struct ms_limit_conf, member)
-#define NOWHERE          .at = MS_FIELD_NOWHERE
+#define AT(member)          .at = offsetof(struct ms_conf, member)
+#define IN_QUEUE(member)    .at = offsetof(struct ms_queue_conf, member)
+#define IN_KIND(member)     .at = offsetof(struct ms_kind_conf, member)
+#define IN_POOL(member)     .at = offsetof(struct ms_pool_conf, member)
+#define IN_LIMIT(member)    .at = offsetof(struct ms_limit_conf, member)
+#define IN_SCHEDULE(member) .at = offsetof(struct ms_schedule_conf, member)
+#define NOWHERE             .at = MS_FIELD_NOWHERE
 #define END          \
     {                \
         .name = NULL \
@@ -144,16 +145,18 @@ const struct ms_field ms_limit_settings[] = {
      .required = true},
     END};
 
-static const struct ms_field schedule_table[] = {
-    {"name", MS_FIELD_NAME, NOWHERE, .required = true, .unique = true},
-    {"cron", MS_FIELD_TEXT, NOWHERE, .required = true},
-    {"tz", MS_FIELD_TEXT, NOWHERE},
-    {"kind", MS_FIELD_NAME, NOWHERE, .required = true},
-    {"queue", MS_FIELD_NAME, NOWHERE},
-    {"payload", MS_FIELD_ANY, NOWHERE},
-    {"misfire", MS_FIELD_MISFIRE, NOWHERE},
-    {"overlap", MS_FIELD_WORD, NOWHERE, .words = "skip|allow"},
-    {"enabled", MS_FIELD_FLAG, NOWHERE},
+const struct ms_field ms_schedule_table[] = {
+    {"name", MS_FIELD_NAME, IN_SCHEDULE(name), .required = true,
+     .unique = true},
+    {"cron", MS_FIELD_CRON, IN_SCHEDULE(cron), .required = true},
+    {"tz", MS_FIELD_ZONE, IN_SCHEDULE(tz), "UTC"},
+    {"kind", MS_FIELD_NAME, IN_SCHEDULE(kind), .required = true},
+    {"queue", MS_FIELD_NAME, IN_SCHEDULE(queue)},
+    {"payload", MS_FIELD_JSON, IN_SCHEDULE(payload), "{}"},
+    {"misfire", MS_FIELD_MISFIRE, IN_SCHEDULE(misfire), "once"},
+    {"overlap", MS_FIELD_WORD, IN_SCHEDULE(overlap), "skip",
+     .words = "skip|allow"},
+    {"enabled", MS_FIELD_FLAG, IN_SCHEDULE(enabled), "true"},
     END};
 
 static const struct ms_field dump_table[] = {
@@ -215,7 +218,9 @@ const struct ms_field ms_conf_table[] = {
     {"limits", MS_FIELD_MAPS, AT(limits), .fields = limit_table,
      .n_at = offsetof(struct ms_conf, n_limits),
      .size = sizeof(struct ms_limit_conf)},
-    {"schedules", MS_FIELD_MAPS, NOWHERE, .fields = schedule_table},
+    {"schedules", MS_FIELD_MAPS, AT(schedules), .fields = ms_schedule_table,
+     .n_at = offsetof(struct ms_conf, n_schedules),
+     .size = sizeof(struct ms_schedule_conf)},
     {"max_payload", MS_FIELD_SIZE, AT(max_payload_bytes), "1MiB", .min = 1,
      .max = 256 * MIB},
     {"dump_import", MS_FIELD_MAP, .fields = dump_table},

@@ -8,6 +8,7 @@
 
 #include "common/mem.h"
 #include "common/name.h"
+#include "common/yaml_json.h"
 
 /* Where the walk is.  `option` grows and shrinks with it: "worker.grace". */
 struct walk {
@@ -133,6 +134,21 @@ static enum ms_err walk_scalar(struct walk *w, const yaml_node_t *node,
     err =
         ms_field_set(field, is_null(node) ? NULL : node_text(node), base, &why);
     return err == MS_OK ? MS_OK : complain(w, node, "%s", why.text);
+}
+
+/* Any value. */
+static enum ms_err walk_json(struct walk *w, const yaml_node_t *node,
+                             const struct ms_field *field, void *base)
+{
+    struct ms_buf json = MS_BUF_INIT;
+    const yaml_node_t *where = node;
+    struct ms_error why;
+    enum ms_err err = ms_yaml_to_json(w->document, node, &json, &where, &why);
+
+    if (err == MS_OK)
+        err = ms_field_set(field, ms_buf_str(&json), base, &why);
+    ms_buf_done(&json);
+    return err == MS_OK ? MS_OK : complain(w, where, "%s", why.text);
 }
 
 /* A kind, or the start of kinds with a star behind. */
@@ -398,8 +414,8 @@ static enum ms_err walk_field(struct walk *w, const yaml_node_t *node,
         if (is_null(node))
             return MS_OK;
         return expect(w, node, YAML_SEQUENCE_NODE, "a list");
-    case MS_FIELD_ANY:
-        return MS_OK;
+    case MS_FIELD_JSON:
+        return walk_json(w, node, field, base);
     default:
         return walk_scalar(w, node, field, base);
     }

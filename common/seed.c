@@ -9,6 +9,7 @@
 #include "common/fleet.h"
 #include "common/limit.h"
 #include "common/mem.h"
+#include "common/schedule.h"
 
 #define AGAIN_S 0.5
 
@@ -17,7 +18,7 @@ struct ms_seed {
     struct ms_request *request;
     ev_timer again;
     const char **queues;
-    size_t n_queues, at; /* the limits come behind the queues */
+    size_t n_queues, at; /* behind the queues come limits, then schedules */
 };
 
 /* ---- the pairs of one queue ---- */
@@ -132,6 +133,40 @@ static void seed_limit(struct ms_seed *seed)
         ms_redis_send(seed->options.redis, &cmd, 0, on_limit_set, seed);
 }
 
+static const struct ms_schedule_conf *schedule_at(const struct ms_seed *seed)
+{
+    const struct ms_conf *conf = seed->options.conf;
+
+    return &conf->schedules[seed->at - seed->n_queues - conf->n_limits];
+}
+
+static void on_schedule_set(enum ms_err err, const struct ms_reply *reply,
+                            void *arg)
+{
+    struct ms_seed *seed = arg;
+    struct ms_error error = {""};
+
+    seed->request = NULL;
+    if (err == MS_OK)
+        err = ms_schedule_status_parse(reply, schedule_at(seed)->name, &error);
+    if (err != MS_OK) {
+        seed_fail(seed, err, reply, &error);
+        return;
+    }
+    seed->at++;
+    seed_next(seed);
+}
+
+/* The leader works out when it fires. */
+static void seed_schedule(struct ms_seed *seed)
+{
+    struct ms_cmd cmd = MS_CMD_INIT;
+
+    ms_schedule_seed_build(&cmd, seed->options.conf->fleet, schedule_at(seed));
+    seed->request =
+        ms_redis_send(seed->options.redis, &cmd, 0, on_schedule_set, seed);
+}
+
 static void seed_queue(struct ms_seed *seed)
 {
     const char *fleet = seed->options.conf->fleet;
@@ -154,10 +189,15 @@ static void seed_queue(struct ms_seed *seed)
 
 static void seed_next(struct ms_seed *seed)
 {
+    const struct ms_conf *conf = seed->options.conf;
+    size_t entry = seed->at - seed->n_queues;
+
     if (seed->at < seed->n_queues)
         seed_queue(seed);
-    else if (seed->at < seed->n_queues + seed->options.conf->n_limits)
+    else if (entry < conf->n_limits)
         seed_limit(seed);
+    else if (entry < conf->n_limits + conf->n_schedules)
+        seed_schedule(seed);
     else
         seed->options.done(MS_OK, NULL, seed->options.arg);
 }

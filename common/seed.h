@@ -2,11 +2,12 @@
  * seed: what a starting daemon does before anything else.
  *
  * It checks that the fleet's key layout is one it knows, makes the queues it
- * works with known, and writes the settings that the configuration has and
- * Redis has not, field by field: what an operator changed stays.
+ * works with known, and writes the settings and schedules that the
+ * configuration has and Redis has not, field by field: what an operator changed
+ * stays.
  *
- *     IDLE --start--> SCHEMA --known--> SEEDING (queue by queue, then limit by
- *       ^                |                  |    limit) --> IDLE, done
+ *     IDLE --start--> SCHEMA --known--> SEEDING (queue by queue, then limits,
+ *       ^                |                  |    then schedules) --> IDLE, done
  *       '--- lost connection: start again when it is back ---'
  *
  * What Redis refuses for the time being (it is busy, full, a replica) is tried

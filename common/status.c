@@ -15,6 +15,7 @@ static const struct {
     {"stale", MS_ESTALE, "it belongs to someone else now"},
     {"full", MS_EFULL, "full"},
     {"again", MS_EBUSY, "done in part, call again"},
+    {"changed", MS_EBUSY, "it has changed meanwhile"},
     {"state", MS_ESTATE, "not in this state"},
     {"planned", MS_ESTATE, "planned further already"},
     {"chunks", MS_ESTATE, "chunks are not ended yet"},

@@ -7,9 +7,10 @@
 #include "common/reply.h"
 
 /* "ok" is MS_OK, "unknown" MS_ENOENT, "broken" and "incomplete" MS_EINVAL,
- * "epoch" and "stale" MS_ESTALE, "full" MS_EFULL, "again" MS_EBUSY, "state",
- * "planned", "chunks", "alive" and "verb" MS_ESTATE; what is no array with a
- * known word is MS_EPROTO.  `what` goes in front of the text. */
+ * "epoch" and "stale" MS_ESTALE, "full" MS_EFULL, "again" and "changed"
+ * MS_EBUSY, "state", "planned", "chunks", "alive" and "verb" MS_ESTATE; what is
+ * no array with a known word is MS_EPROTO.  `what` goes in front of the text.
+ */
 enum ms_err ms_status_parse(const struct ms_reply *reply, const char *what,
                             struct ms_error *error);
 

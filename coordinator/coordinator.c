@@ -11,6 +11,8 @@
 #include "common/seed.h"
 #include "coordinator/duty.h"
 #include "coordinator/health.h"
+#include "coordinator/pokes.h"
+#include "coordinator/task_cron.h"
 #include "coordinator/task_functions.h"
 #include "coordinator/task_note.h"
 #include "coordinator/task_plan.h"
@@ -42,6 +44,8 @@ struct ms_coordinator {
     struct ms_retain *retain;
     struct ms_functions *functions;
     struct ms_plan *plan;
+    struct ms_cron_task *cron;
+    struct ms_pokes *pokes;
     struct ms_http *http;
     struct ms_health health;
     enum ms_err outcome;
@@ -67,9 +71,11 @@ static void on_term(bool leads, int64_t epoch, void *arg)
         ms_task_note_adopt(c->note, c->duty.tasks);
         ms_tasks_start(c->duty.tasks);
         ms_presence_start(c->presence);
+        ms_pokes_start(c->pokes);
         return;
     }
     ms_presence_stop(c->presence);
+    ms_pokes_stop(c->pokes);
     ms_tasks_stop(c->duty.tasks);
     ms_plan_reset(c->plan);
     ms_task_note_reset(c->note);
@@ -231,8 +237,10 @@ static void make_duties(struct ms_coordinator *c)
     c->duty.tasks = ms_tasks_new(&options);
     c->rebalancer = ms_rebalancer_new(&c->duty);
     c->reap = ms_reap_new(&c->duty);
+    c->cron = ms_cron_task_new(&c->duty, c->conf);
     c->plan = ms_plan_new(&c->duty);
     c->retain = ms_retain_new(&c->duty);
+    c->pokes = ms_pokes_new(&c->duty);
     c->functions = ms_functions_new(&c->duty);
     c->health = (struct ms_health){.redis = c->redis,
                                    .term = c->duty.term,
@@ -275,6 +283,8 @@ void ms_coordinator_free(struct ms_coordinator *c)
     ms_rebalancer_free(c->rebalancer);
     ms_reap_free(c->reap);
     ms_plan_free(c->plan);
+    ms_cron_task_free(c->cron);
+    ms_pokes_free(c->pokes);
     ms_retain_free(c->retain);
     ms_functions_free(c->functions);
     ms_task_note_free(c->note);

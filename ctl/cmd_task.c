@@ -1,7 +1,8 @@
-/* task list | show: the coordinator's periodic tasks, as it notes them */
+/* task list | show | run: the coordinator's periodic tasks, as it notes them */
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/keys.h"
 #include "common/mem.h"
 #include "common/name.h"
@@ -124,18 +125,14 @@ static enum ms_err task_list(struct ms_ctl *ctl, struct ms_error *error)
     return err;
 }
 
-static enum ms_err task_show(struct ms_ctl *ctl, struct ms_error *error)
+static enum ms_err task_print(struct ms_ctl *ctl, struct ms_error *error)
 {
     const char *name = ctl->line->args[0];
     struct ms_buf out = MS_BUF_INIT;
     struct ms_json json = ms_json_on(&out);
     size_t n = 0;
-    enum ms_err err = ms_name_check("task", name, error);
+    enum ms_err err = tasks_write(ctl, &name, 1, &json, &n, error);
 
-    if (err == MS_OK)
-        err = ms_ctl_connect(ctl, false, error);
-    if (err == MS_OK)
-        err = tasks_write(ctl, &name, 1, &json, &n, error);
     if (err == MS_OK && n == 0)
         err = ms_error_set(error, MS_ENOENT, "no task '%s'", name);
     if (err == MS_OK)
@@ -144,9 +141,109 @@ static enum ms_err task_show(struct ms_ctl *ctl, struct ms_error *error)
     return err;
 }
 
+static enum ms_err task_show(struct ms_ctl *ctl, struct ms_error *error)
+{
+    enum ms_err err = ms_name_check("task", ctl->line->args[0], error);
+
+    if (err == MS_OK)
+        err = ms_ctl_connect(ctl, false, error);
+    return err == MS_OK ? task_print(ctl, error) : err;
+}
+
+/* ---- run ---- */
+
+#define RUN_WAIT_MS  15000 /* a leader may have to be found first */
+#define RUN_PAUSE_MS 100
+
+struct runs {
+    int64_t begun, ended; /* -1: nobody has ever announced the task */
+};
+
+static enum ms_err runs_ask(struct ms_client *client, const char *name,
+                            struct runs *out_runs, struct ms_error *error)
+{
+    struct ms_cmd cmd = MS_CMD_INIT;
+    struct ms_reply *reply = NULL;
+    char key[MS_KEY_MAX];
+    enum ms_err err;
+
+    ms_cmd_plain(&cmd, "HMGET",
+                 ms_key_fleet(key, ms_client_fleet(client), "task:%s", name),
+                 "run_count", "running", NULL);
+    err = ms_client_ask(client, &cmd, &reply, error);
+    if (err == MS_OK) {
+        out_runs->begun = ms_reply_int(ms_reply_at(reply, 0), -1);
+        out_runs->ended =
+            out_runs->begun - ms_reply_is(ms_reply_at(reply, 1), "1");
+    }
+    ms_reply_free(reply);
+    return err;
+}
+
+static enum ms_err poke(struct ms_client *client, const char *verb,
+                        const char *name, struct ms_error *error)
+{
+    struct ms_cmd cmd = MS_CMD_INIT;
+    struct ms_reply *reply = NULL;
+    char key[MS_KEY_MAX];
+    enum ms_err err;
+
+    ms_cmd_plain(&cmd, verb,
+                 ms_key_fleet(key, ms_client_fleet(client), "pokes"), name,
+                 NULL);
+    err = ms_client_ask(client, &cmd, &reply, error);
+    ms_reply_free(reply);
+    return err;
+}
+
+/* Until the leader has noted the end of a run that began since. */
+static enum ms_err run_wait(struct ms_ctl *ctl, const char *name,
+                            const struct runs *before, struct ms_error *error)
+{
+    int64_t end = ms_clock_mono_ms() + RUN_WAIT_MS;
+    struct runs runs = *before;
+
+    while (ms_clock_mono_ms() < end) {
+        enum ms_err err = runs_ask(ctl->client, name, &runs, error);
+
+        if (err != MS_OK || runs.ended > before->begun)
+            return err;
+        if (ms_client_sleep(ctl->client, RUN_PAUSE_MS)) {
+            ctl->exit_code = MS_EXIT_SIGINT;
+            break;
+        }
+    }
+    poke(ctl->client, "SREM", name, NULL);
+    return ms_error_set(error, MS_ETIMEOUT,
+                        "no leader ran '%s' within %d s: does a coordinator "
+                        "run? (musterctl status)",
+                        name, RUN_WAIT_MS / 1000);
+}
+
+static enum ms_err task_run(struct ms_ctl *ctl, struct ms_error *error)
+{
+    const char *name = ctl->line->args[0];
+    struct runs before = {-1, -1};
+    enum ms_err err = ms_name_check("task", name, error);
+
+    if (err == MS_OK)
+        err = ms_ctl_connect(ctl, true, error);
+    if (err == MS_OK)
+        err = runs_ask(ctl->client, name, &before, error);
+    if (err == MS_OK && before.begun < 0)
+        err = ms_error_set(error, MS_ENOENT, "no task '%s'", name);
+    if (err == MS_OK)
+        err = poke(ctl->client, "SADD", name, error);
+    if (err == MS_OK)
+        err = run_wait(ctl, name, &before, error);
+    return err == MS_OK ? task_print(ctl, error) : err;
+}
+
 const struct ms_command ms_commands_task[] = {
     {"task", "list", "", 0, 0, "the coordinator's periodic tasks", NULL,
      task_list},
     {"task", "show", "NAME", 1, 1, "one task", NULL, task_show},
+    {"task", "run", "NAME", 1, 1, "have the leader run one now", NULL,
+     task_run},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL},
 };

@@ -15,4 +15,5 @@ extern const struct ms_command ms_commands_bulk[]; /* job retry-all ... */
 extern const struct ms_command ms_commands_dump[];
 extern const struct ms_command ms_commands_dataset[];
 extern const struct ms_command ms_commands_pod[];
+extern const struct ms_command ms_commands_cron[];
 extern const struct ms_command ms_commands_task[];

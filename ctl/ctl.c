@@ -21,6 +21,7 @@ const struct ms_command *const ms_commands[] = {
     ms_commands_dump,
     ms_commands_dataset,
     ms_commands_pod,
+    ms_commands_cron,
     ms_commands_task,
     NULL,
 };

@@ -256,13 +256,11 @@ static TEST(test_commands_of_later_issues_are_unknown)
 {
     static const char *const later[][3] = {
         {"top"},
-        {"cron", "list"},
         {"limit", "list"},
         {"upload", "put"},
         {"location", "list"},
         {"events"},
         {"metrics"},
-        {"task", "run"},
         {"dataset", "reshard"},
         {"dataset", "verify"},
         {"dump", "rate"},

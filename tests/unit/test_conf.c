@@ -196,11 +196,29 @@ static TEST(test_wrong_types_are_refused)
          "limits[0].refill_per_second: ", "is not a number"},
         {"schedules: [{name: a, kind: b}]\n",
          "schedules[0]: ", "'cron' is missing"},
-        {"schedules: [{name: a, kind: b, cron: x, misfire: never}]\n",
+        {"schedules:\n  - name: a\n    kind: b\n    cron: 0 3 30 2 *\n",
+         "schedules[0].cron: ", "this line never fires"},
+        {"schedules: [{name: a, kind: b, cron: 0 3 * *}]\n",
+         "schedules[0].cron: ", "five fields"},
+        {"schedules: [{name: a, kind: b, cron: '@daily', tz: Mars}]\n",
+         "schedules[0].tz: ", "'Mars' is not known here"},
+        {"schedules: [{name: a, kind: b, cron: '@daily',\n"
+         "  payload: {[1]: 2}}]\n",
+         "schedules[0].payload: ", "a key must be a string"},
+        {"schedules: [{name: a, kind: b, cron: '@daily', payload: &x [*x]}]\n",
+         "schedules[0].payload: ", "nested too deep"},
+        {"schedules: [{name: a, kind: b, cron: '@daily',\n"
+         "  payload: 99999999999999999999}]\n",
+         "schedules[0].payload: ", "beyond 64 bits"},
+        {"max_payload: 3\nschedules:\n"
+         "  - {name: a, kind: b, cron: '@daily', payload: abc}\n",
+         "m.yaml:2: schedules[0]: payload: ", "more than max_payload"},
+        {"schedules: [{name: a, kind: b, cron: '@daily', misfire: never}]\n",
          "schedules[0].misfire: ", "skip, once or catch-up K"},
-        {"schedules: [{name: a, kind: b, cron: x, misfire: catch-up 0}]\n",
+        {"schedules: [{name: a, kind: b, cron: '@daily', misfire: catch-up "
+         "0}]\n",
          "schedules[0].misfire: ", "catch-up K"},
-        {"schedules: [{name: a, kind: b, cron: x, overlap: maybe}]\n",
+        {"schedules: [{name: a, kind: b, cron: '@daily', overlap: maybe}]\n",
          "schedules[0].overlap: ", "skip|allow"},
         {"locations: [{name: a}]\n", "locations[0]: ", "'path' is missing"},
         {"health: {checks: 5}\n", "health.checks: ", "a list"},
@@ -543,6 +561,70 @@ static TEST(test_every_section_is_read)
     CHECK_INT(conf->pools[0].timeout_ms, ==, 5000);
     CHECK(conf->gc_enabled);
     ms_conf_free(conf);
+}
+
+static TEST(test_schedules_are_read_with_their_defaults)
+{
+    struct ms_conf *conf =
+        good("kinds: [{prefix: mail., queue: mail}]\nschedules:\n"
+             "  - { name: a, cron: '@daily', kind: mail.send }\n"
+             "  - { name: b, cron: '*/5 * * * *', tz: Europe/Berlin, kind: k,\n"
+             "      queue: q, misfire: catch-up 3, overlap: allow,\n"
+             "      enabled: false, payload: [1] }\n",
+             NULL);
+    const struct ms_schedule_conf *a = &conf->schedules[0], *b = a + 1;
+
+    CHECK_INT(conf->n_schedules, ==, 2);
+    CHECK_STR(a->name, "a");
+    CHECK_STR(a->cron, "@daily");
+    CHECK_STR(a->tz, "UTC");
+    CHECK_STR(a->queue, "mail"); /* as its kind says */
+    CHECK_STR(a->payload, "{}");
+    CHECK_STR(a->misfire, "once");
+    CHECK_STR(a->overlap, "skip");
+    CHECK_INT(a->enabled, ==, 1);
+    CHECK_STR(b->tz, "Europe/Berlin");
+    CHECK_STR(b->queue, "q");
+    CHECK_STR(b->payload, "[1]");
+    CHECK_STR(b->misfire, "catch-up 3");
+    CHECK_STR(b->overlap, "allow");
+    CHECK_INT(b->enabled, ==, 0);
+    ms_conf_free(conf);
+}
+
+/* As a person who writes YAML means them. */
+static TEST(test_a_payload_in_yaml_becomes_json)
+{
+    static const struct {
+        const char *yaml, *json;
+    } cases[] = {
+        {"{a: 1, b: [x, '2', 2.5, -3e2], c: {d: null, e: true}}",
+         "{\"a\":1,\"b\":[\"x\",\"2\",2.5,-3e2],\"c\":{\"d\":null,\"e\":true}"
+         "}"},
+        {"null", "null"},
+        {"''", "\"\""},
+        {"yes", "\"yes\""},
+        {"007", "\"007\""}, /* no number of JSON's: a house number, say */
+        {"1.", "\"1.\""},
+        {"1e", "\"1e\""},
+        {"--", "\"--\""},
+        {"-1", "-1"},
+        {"False", "false"},
+        {"{\"1\": \"a\\\"b\\n\"}", "{\"1\":\"a\\\"b\\n\"}"},
+        {"[&x {a: 1}, *x]", "[{\"a\":1},{\"a\":1}]"},
+        {"2026-11-21", "\"2026-11-21\""},
+    };
+
+    for (size_t i = 0; i < MS_COUNT_OF(cases); i++) {
+        char *yaml = ms_xasprintf("schedules:\n  - name: a\n    kind: k\n"
+                                  "    cron: '@daily'\n    payload: %s\n",
+                                  cases[i].yaml);
+        struct ms_conf *conf = good(yaml, NULL);
+
+        CHECK_STR(conf->schedules[0].payload, cases[i].json);
+        ms_conf_free(conf);
+        free(yaml);
+    }
 }
 
 /* A section whose options are all commented out is an empty map to people. */
@@ -957,6 +1039,8 @@ int main(void)
         RUN(test_default_queues_stand_only_where_the_file_has_none),
         RUN(test_the_command_timeout_follows_the_shortest_lease),
         RUN(test_every_section_is_read),
+        RUN(test_schedules_are_read_with_their_defaults),
+        RUN(test_a_payload_in_yaml_becomes_json),
         RUN(test_empty_files_sections_and_lists_say_nothing),
         RUN(test_wrong_variables_are_named),
         RUN(test_other_variables_are_ignored),
