@@ -68,7 +68,7 @@ enum ms_err ms_acquire_parse(const struct ms_reply *reply, const char *scope,
 int64_t ms_acquire_again_ms(const struct ms_acquired *answer,
                             int64_t max_wait_ms)
 {
-    int64_t again_ms = answer->next_ms - max_wait_ms;
+    int64_t again_ms = answer->next_ms - max_wait_ms / 2;
 
     if (answer->next_ms < 0 || again_ms > AGAIN_MAX_MS)
         return AGAIN_MAX_MS;

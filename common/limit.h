@@ -55,8 +55,9 @@ enum ms_err ms_acquire_parse(const struct ms_reply *reply, const char *scope,
                              struct ms_acquired *out_answer,
                              struct ms_error *error);
 
-/* When to try again after an acquire with this max_wait was not given all: not
- * in a tight loop, and soon enough to see a limit that was changed. */
+/* When to try again after an acquire with this max_wait was not given all: when
+ * about half of max_wait could be reserved, so that many can be taken at once
+ * and no token is left lying; soon enough to see a limit that was changed. */
 int64_t ms_acquire_again_ms(const struct ms_acquired *answer,
                             int64_t max_wait_ms);
 

@@ -220,7 +220,7 @@ static enum ms_show show_of(const char *key, size_t len)
     if (ends_with(key, len, "interval_ms") ||
         ends_with(key, len, "timeout_ms") || ends_with(key, len, "base_ms") ||
         ends_with(key, len, "max_ms") || ends_with(key, len, "done_ms") ||
-        ends_with(key, len, "dead_ms"))
+        ends_with(key, len, "dead_ms") || ends_with(key, len, "wait_ms"))
         return MS_SHOW_SPAN;
     return ends_with(key, len, "_ms") ? MS_SHOW_TIME : MS_SHOW_PLAIN;
 }

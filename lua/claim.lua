@@ -11,7 +11,8 @@ KEYS[25] held     set     the pod's running jobs
 ARGV[1]  pod      its id
 ARGV[2]  limit    most jobs to lend, 1 to 256
 ARGV[3]  ttl_ms   length of the lease
-ARGV[4]  kinds    what the pod can run: ",noop.echo,py.*,"
+ARGV[4]  kinds    what the pod can run: ",noop.echo,py.*,"; ",!py.mail,"
+         leaves one out for now
 Returns  {"ok", now_ms, more, next_due_ms, max_workers, jobs}
          {"paused" | "cooling" | "full", ... the same, no jobs}
          a job is {id, fence, attempt, timeout_ms, {field, value, ...}}: its

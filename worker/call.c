@@ -89,7 +89,7 @@ static void on_claimed_job(const struct ms_claimed *claimed, void *arg)
 {
     struct ms_station *st = arg;
 
-    ms_joblist_push(&st->claimed, make_held(st, claimed));
+    ms_station_admit(st, make_held(st, claimed));
 }
 
 static void take_answer(struct ms_station *st,
@@ -292,6 +292,8 @@ void ms_station_call(struct ms_station *st)
         ask.limit = ms_station_want(st);
     if (st->ended.n == 0 && ask.limit == 0)
         return;
+    if (ask.limit > 0)
+        ask.kinds = ms_station_kinds(st);
     st->asked = ask.limit;
     st->env->reserved += ask.limit;
     if (st->ended.n > 0)

@@ -21,6 +21,17 @@ struct ms_station; /* the pod's side of one queue, worker/station.h */
 
 enum ms_held_state { MS_HELD_CLAIMED, MS_HELD_RUNNING, MS_HELD_ENDED };
 
+/* Where a claimed job stands that needs a token of a rate scope (tokens.c). */
+enum ms_token {
+    MS_TOKEN_WANTED,
+    MS_TOKEN_ASKED,
+    MS_TOKEN_RESERVED,
+    MS_TOKEN_CONFIRMING,
+    MS_TOKEN_HAS
+};
+
+struct ms_scope; /* a station's side of a rate scope */
+
 /* Why a running handler should stop. */
 enum ms_stop {
     MS_STOP_NONE,
@@ -93,8 +104,12 @@ struct ms_held {
     struct ms_checkpoint sending;   /* under way with a renewal */
     bool has_pending, is_sending;
     struct ms_ending ending; /* in ENDED */
-    int refusals;            /* errors that its request met alone */
-    void *slot;              /* in RUNNING: the slot's */
+    struct ms_scope *scope;  /* NULL: it starts without a token */
+    enum ms_token token;
+    int64_t token_us; /* RESERVED: when its token is there */
+    int64_t drained;  /* what its token or reservation holds for */
+    int refusals;     /* errors that its request met alone */
+    void *slot;       /* in RUNNING: the slot's */
 };
 
 /* Frees what the job owns; takes NULL.  It must be in no list. */

@@ -246,6 +246,7 @@ static void send_renew(struct ms_station *st, bool all, size_t n)
     add_list(&request, &st->running, all, walk);
     if (all) {
         add_list(&request, &st->claimed, all, walk);
+        add_list(&request, &st->waiting, all, walk);
         add_list(&request, &st->ended, all, walk);
         add_list(&request, &st->back, all, walk);
     }
@@ -270,6 +271,7 @@ void ms_station_renew(struct ms_station *st)
     n = count_to_renew(&st->running, all);
     if (all)
         n += count_to_renew(&st->claimed, all) +
+             count_to_renew(&st->waiting, all) +
              count_to_renew(&st->ended, all) + count_to_renew(&st->back, all);
     if (all)
         st->renew_all = false;

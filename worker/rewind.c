@@ -59,15 +59,15 @@ static int rewind_running(struct ms_station *st)
 }
 
 /* Their cursors came with the claim. */
-static int rewind_claimed(struct ms_station *st)
+static int rewind_claimed(struct ms_station *st, const struct ms_joblist *list)
 {
     int n = 0;
 
-    for (struct ms_held *held = st->claimed.first, *next; held; held = next) {
+    for (struct ms_held *held = list->first, *next; held; held = next) {
         next = held->next;
         if (!is_chunk(held))
             continue;
-        ms_joblist_remove(&st->claimed, held);
+        ms_station_unclaim(st, held);
         held->state = MS_HELD_ENDED;
         held->ending.outcome = MS_RELEASED;
         ms_joblist_push(&st->back, held);
@@ -102,7 +102,8 @@ static int rewind_ended(struct ms_station *st)
 
 void ms_station_rewind(struct ms_station *st)
 {
-    int n = rewind_running(st) + rewind_claimed(st) + rewind_ended(st);
+    int n = rewind_running(st) + rewind_claimed(st, &st->claimed) +
+            rewind_claimed(st, &st->waiting) + rewind_ended(st);
 
     for (struct ms_held *held = st->back.first; held; held = held->next)
         if (is_chunk(held))

@@ -92,6 +92,7 @@ struct ms_station *ms_station_new(struct ms_station_env *env, const char *queue)
     ev_init(&st->keep, on_keep);
     ev_init(&st->again, on_again);
     ev_init(&st->spare, on_spare);
+    ms_station_tokens_init(st);
     st->poll.data = st->keep.data = st->again.data = st->spare.data = st;
     st->keep.repeat = third;
     return st;
@@ -112,6 +113,7 @@ void ms_station_free(struct ms_station *st)
         ms_redis_cancel(st->release);
     if (st->settings != NULL)
         ms_redis_cancel(st->settings);
+    ms_station_tokens_done(st);
     ms_joblist_clear(&st->claimed);
     ms_joblist_clear(&st->running);
     ms_joblist_clear(&st->ended);
@@ -148,7 +150,7 @@ static int64_t share_of(const struct ms_station *st)
 
 int ms_station_room(const struct ms_station *st)
 {
-    int64_t room = share_of(st) - st->running.n - st->claimed.n;
+    int64_t room = share_of(st) - st->running.n - st->claimed.n - st->waiting.n;
     int idle = ms_slots_idle(st->env->slots) - st->env->reserved;
 
     if (room > idle)
@@ -244,6 +246,7 @@ void ms_station_step(struct ms_station *st)
         return;
     if (st->renew_all)
         ms_station_renew(st);
+    ms_station_tokens(st);
     ms_station_release(st);
     ms_station_call(st);
 }
@@ -315,7 +318,7 @@ void ms_station_unload(struct ms_station *st, struct ms_joblist *sent,
 struct ms_held *ms_station_find(const struct ms_station *st, const char *id)
 {
     const struct ms_joblist *const lists[] = {
-        &st->running, &st->claimed, &st->ended,
+        &st->running, &st->claimed, &st->waiting, &st->ended,
         &st->sent,    &st->back,    &st->leaving,
     };
 
@@ -365,7 +368,7 @@ void ms_station_lose(struct ms_station *st, struct ms_held *held)
         return;
     }
     if (held->state == MS_HELD_CLAIMED) {
-        ms_joblist_remove(&st->claimed, held);
+        ms_station_unclaim(st, held);
         ms_held_free(held);
     }
     /* ENDED: what was sent for it will be refused and counted. */
@@ -430,13 +433,22 @@ void ms_station_on_ended(struct ms_held *held, struct ms_ending *ending)
                held->id);
     if (held->rewound)
         ms_station_unend(held);
+    ms_station_throttled(st, held);
     sort_ended(st, held);
     if (st->at_cap)
         st->hungry = true;
 }
 
-/* A job that runs here no more, or never did, and is to be released. */
-static void send_back(struct ms_station *st, struct ms_held *held)
+void ms_station_unclaim(struct ms_station *st, struct ms_held *held)
+{
+    if (held->scope != NULL && held->token != MS_TOKEN_HAS)
+        ms_station_leave_waiting(st, held);
+    else
+        ms_joblist_remove(&st->claimed, held);
+    ms_station_forgo(held);
+}
+
+void ms_station_send_back(struct ms_station *st, struct ms_held *held)
 {
     held->state = MS_HELD_ENDED;
     held->ending.outcome = MS_RELEASED;
@@ -452,8 +464,8 @@ static void on_spare(struct ev_loop *loop, ev_timer *timer, int events)
     ms_station_place(st);
     while ((held = st->claimed.first) != NULL &&
            held->claimed_us <= before_us) {
-        ms_joblist_remove(&st->claimed, held);
-        send_back(st, held);
+        ms_station_unclaim(st, held);
+        ms_station_send_back(st, held);
         st->hungry = true; /* for when there is room */
     }
     ms_station_step(st);
@@ -473,16 +485,18 @@ void ms_station_on_returned(struct ms_held *held)
 
     ms_joblist_remove(&st->running, held);
     held->state = MS_HELD_CLAIMED;
-    if (held->lost) {
-        ms_held_free(held);
+    if (!held->lost && !held->cancelled && !held->rewound &&
+        !st->env->draining) {
+        ms_joblist_push_front(&st->claimed, held); /* placed by the next step */
         return;
     }
-    if (held->cancelled)
+    ms_station_forgo(held);
+    if (held->lost)
+        ms_held_free(held);
+    else if (held->cancelled)
         end_cancelled(st, held);
-    else if (st->env->draining || held->rewound)
-        send_back(st, held);
     else
-        ms_joblist_push_front(&st->claimed, held); /* placed by the next step */
+        ms_station_send_back(st, held);
 }
 
 /* ---- stopping ---- */
@@ -498,7 +512,7 @@ void ms_station_cancel(struct ms_station *st, const char *id)
         ms_slots_stop(st->env->slots, held, MS_STOP_CANCEL);
         return;
     }
-    ms_joblist_remove(&st->claimed, held);
+    ms_station_unclaim(st, held);
     end_cancelled(st, held);
     ms_station_step(st);
 }
@@ -507,8 +521,11 @@ void ms_station_hand_back(struct ms_station *st)
 {
     struct ms_held *held;
 
-    while ((held = ms_joblist_pop(&st->claimed)) != NULL)
-        send_back(st, held);
+    while ((held = st->claimed.first) != NULL ||
+           (held = st->waiting.first) != NULL) {
+        ms_station_unclaim(st, held);
+        ms_station_send_back(st, held);
+    }
 }
 
 void ms_station_drain(struct ms_station *st)
@@ -531,7 +548,7 @@ void ms_station_give_up(struct ms_station *st)
     ms_station_hand_back(st);
     while ((held = ms_joblist_pop(&st->running)) != NULL) {
         held->slot = NULL; /* slots is gone, and its children with it */
-        send_back(st, held);
+        ms_station_send_back(st, held);
     }
     ms_station_step(st);
 }
@@ -539,12 +556,12 @@ void ms_station_give_up(struct ms_station *st)
 bool ms_station_is_empty(const struct ms_station *st)
 {
     return ms_station_held(st) == 0 && st->call == NULL &&
-           st->release == NULL &&
+           st->release == NULL && !ms_station_is_asking(st) &&
            st->suspicious < MS_STATION_SUSPICIONS; /* asked, and answered */
 }
 
 int ms_station_held(const struct ms_station *st)
 {
-    return st->claimed.n + st->running.n + st->ended.n + st->sent.n +
-           st->back.n + st->leaving.n;
+    return st->claimed.n + st->waiting.n + st->running.n + st->ended.n +
+           st->sent.n + st->back.n + st->leaving.n;
 }

@@ -37,11 +37,12 @@ struct ms_station_env {
     struct ms_redis *redis;
     struct ms_slots *slots;
     const char *fleet, *pod;
-    const struct ms_conf *conf; /* for `kinds:`; NULL: it says nothing */
-    const char *kinds; /* what the slots can run */
+    const struct ms_conf *conf; /* what it says of kinds; NULL: nothing */
+    const char *kinds;          /* what the slots can run */
     int64_t ttl_ms;
     bool draining;
-    int reserved;     /* jobs that claims under way may bring */
+    int reserved;     /* slots for jobs that claims under way may bring, and
+                         for those that wait for a token */
     int64_t heard_ms; /* monotonic: last answer to a claim or a wait */
     /* An answer came: capacity, hunger or an empty station while draining.  The
      * worker steps all stations then, each of them first in its turn, since

@@ -1,7 +1,7 @@
 /*
  * station_internal: the inside of a station, shared by its files: station.c
  * (what it holds), call.c (claim and finish), keep.c (renew and release),
- * rewind.c (after a lost connection).
+ * tokens.c (rate limits), rewind.c (after a lost connection).
  */
 #pragma once
 
@@ -29,6 +29,7 @@ struct ms_station {
     char *queue;
     int64_t assigned, pods, max_workers;
 
+    struct ms_joblist waiting; /* claimed, no token of its scope yet */
     struct ms_joblist claimed; /* no slot yet */
     struct ms_joblist running;
     struct ms_joblist ended;   /* outcome to be committed */
@@ -52,10 +53,14 @@ struct ms_station {
     bool renew_all;              /* the next renewal is of everything */
     int suspicious; /* a claim's answer was lost: ask so often, what we hold */
 
-    ev_timer poll;  /* fallback look, or the next due moment */
-    ev_timer keep;  /* a third of the TTL */
-    ev_timer again; /* after a failure that is not a lost connection */
-    ev_timer spare; /* what has found no slot by then goes back */
+    struct ms_scope *scopes; /* rate scopes that jobs had so far */
+    struct ms_buf kinds;     /* of a claim that leaves some out */
+
+    ev_timer tokens; /* the next reservation, or the end of a dry time */
+    ev_timer poll;   /* fallback look, or the next due moment */
+    ev_timer keep;   /* a third of the TTL */
+    ev_timer again;  /* after a failure that is not a lost connection */
+    ev_timer spare;  /* what has found no slot by then goes back */
 };
 
 /* What the move of one job in a request points into, while it is built. */
@@ -98,6 +103,12 @@ void ms_station_lose(struct ms_station *station, struct ms_held *held);
 /* What has no slot yet is to be released. */
 void ms_station_hand_back(struct ms_station *station);
 
+/* Takes a job that has not begun out of where it waits; its token goes back. */
+void ms_station_unclaim(struct ms_station *station, struct ms_held *held);
+
+/* A job that runs here no more, or never did, is to be released. */
+void ms_station_send_back(struct ms_station *station, struct ms_held *held);
+
 /* Gives claimed jobs to slots, as far as there is room. */
 void ms_station_place(struct ms_station *station);
 
@@ -109,6 +120,28 @@ void ms_station_call(struct ms_station *station);
 /* When to look again, by Redis's clock, after a claim's answer. */
 void ms_station_schedule_poll(struct ms_station *station,
                               const struct ms_claim_answer *answer);
+
+/* ---- tokens.c ---- */
+void ms_station_tokens_init(struct ms_station *station);
+void ms_station_tokens_done(struct ms_station *station);
+
+/* Takes a claimed job in: behind the others that may start, or to wait for a
+ * token where its kind has a limit. */
+void ms_station_admit(struct ms_station *station, struct ms_held *held);
+/* Asks for tokens, lets jobs start whose time has come.  Cheap when there is
+ * nothing. */
+void ms_station_tokens(struct ms_station *station);
+/* The job does not begin: its token is to be returned, if it has one. */
+void ms_station_forgo(struct ms_held *held);
+/* Takes a job out of `waiting`. */
+void ms_station_leave_waiting(struct ms_station *station, struct ms_held *held);
+/* Is an answer under way that may bring tokens? */
+bool ms_station_is_asking(const struct ms_station *station);
+/* What a claim may bring: not the kinds whose scope is dry. */
+const char *ms_station_kinds(struct ms_station *station);
+/* The job ended: if its target said when to come back, its scope is drained. */
+void ms_station_throttled(struct ms_station *station,
+                          const struct ms_held *held);
 
 /* ---- keep.c ---- */
 void ms_station_renew(struct ms_station *station);

@@ -256,7 +256,6 @@ static TEST(test_commands_of_later_issues_are_unknown)
 {
     static const char *const later[][3] = {
         {"top"},
-        {"limit", "list"},
         {"upload", "put"},
         {"location", "list"},
         {"events"},

@@ -479,9 +479,11 @@ static TEST(test_when_to_come_back)
 {
     struct ms_acquired got = {.next_ms = 3000};
 
-    CHECK_INT(ms_acquire_again_ms(&got, 1000), ==, 2000);
+    CHECK_INT(ms_acquire_again_ms(&got, 1000), ==, 2500);
     got.next_ms = 1001;
-    CHECK_INT(ms_acquire_again_ms(&got, 1000), >=, 20);
+    CHECK_INT(ms_acquire_again_ms(&got, 1000), ==, 501);
+    got.next_ms = 1;
+    CHECK_INT(ms_acquire_again_ms(&got, 0), ==, 20);
     got.next_ms = 3600000;
     CHECK_INT(ms_acquire_again_ms(&got, 1000), ==, 5000);
     got.next_ms = MS_LIMIT_NEVER;

@@ -55,6 +55,26 @@ static TEST(test_unpark_leaves_what_nobody_can_run)
     CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 0);
 }
 
+/* A pod whose rate limit has no token takes other kinds meanwhile, and the
+ * kinds of that limit when it has one again. */
+static TEST(test_a_kind_that_is_left_out_waits_and_comes_back)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .kind = "mail.send");
+    ENQUEUE(core, .id = "b", .kind = "mail.sender");
+    ENQUEUE(core, .id = "c", .kind = "free");
+    core->kinds = ",mail.*,free,!mail.send,";
+    CHECK_INT(ms_core_claim(core, "p1", 10), ==, 2);
+    CHECK_STR(core->jobs[0].id, "b");
+    CHECK_STR(core->jobs[1].id, "c");
+    CHECK_INT(ms_core_info(core).parked, ==, 1);
+    CHECK_INT(ms_core_claim(core, "p1", 10), ==, 0);
+    core->kinds = ",mail.*,free,";
+    CHECK_INT(ms_core_claim(core, "p1", 10), ==, 1);
+    CHECK_STR(core->jobs[0].id, "a");
+}
+
 /* A pod that comes to many jobs that waited for it must not get a few of them
  * at each of its polls. */
 static TEST(test_a_claim_says_that_more_is_parked)
@@ -234,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CORE(test_unpark_wakes_pods_for_what_somebody_can_run),
         CORE(test_unpark_leaves_what_nobody_can_run),
+        CORE(test_a_kind_that_is_left_out_waits_and_comes_back),
         CORE(test_a_claim_says_that_more_is_parked),
         CORE(test_unpark_of_nothing_is_nothing),
         CORE(test_unpark_ends_jobs_in_steps),
