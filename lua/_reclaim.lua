@@ -71,10 +71,10 @@ local function reclaim(ids, now, costs_crash, of)
     end
     if #back > 0 then
         push_ready(back, true)
-        wake_one()
     end
     if n > 0 then
         call("HINCRBY", stats, "reclaimed", n)
+        wake_one() -- also where all are dead now: they leave room at the cap
     end
     return n, n_dead
 end

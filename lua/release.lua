@@ -95,7 +95,7 @@ end
 if #back > 0 then
     push_ready(back, true)
 end
-if #back + #due > 0 then
+if #back + #due + #gone > 0 then -- an ended one leaves room at the cap
     wake_one()
 end
 for name, n in pairs({released = n_released, stale = n_stale}) do

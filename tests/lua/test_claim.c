@@ -622,6 +622,41 @@ static TEST(test_a_full_queue_wakes_nobody_until_there_is_room)
     CHECK_STR(wake_len(core), "1");
 }
 
+/* A slot is free again, though no job came back. */
+static TEST(test_a_running_job_that_ends_as_dead_wakes_the_next)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+
+    ms_core_set(core, "max_workers", 1);
+    ms_core_enqueue_many(core, "j", NULL, 3);
+    fence = ms_core_claim_one(core, "p1", "j0");
+    ms_core_cancel(core, "j0");
+    ms_test_cmd(core->redis, "DEL %s", K("wake"));
+    ms_core_release(core, "p1", "j0", fence, 0);
+    CHECK_STR(wake_len(core), "1");
+    ms_core_claim_one(core, "p1", "j1");
+    ms_core_cancel(core, "j1");
+    ms_test_cmd(core->redis, "DEL %s", K("wake"));
+    ms_core_end_lease(core, "j1", 1);
+    ms_core_reap(core, NULL);
+    CHECK_STR(wake_len(core), "1");
+}
+
+static TEST(test_a_raised_cap_of_groups_wakes_a_pod)
+{
+    struct ms_core *core = *state;
+
+    ms_core_set(core, "group_max", 1);
+    ms_core_enqueue_many(core, "j", "g", 2);
+    ms_core_claim_one(core, "p1", "j0");
+    ms_test_cmd(core->redis, "DEL %s", K("wake"));
+    ms_core_set(core, "group_max", 0);
+    CHECK_STR(wake_len(core), "1");
+    ms_core_set(core, "group_max", 2);
+    CHECK_STR(wake_len(core), "1");
+}
+
 static TEST(test_claims_by_many_pods_never_pass_the_cap)
 {
     struct ms_core *core = *state;
@@ -682,6 +717,8 @@ int main(void)
         CORE(test_a_claim_of_large_payloads_stops_in_time),
         CORE(test_a_claim_that_leaves_work_wakes_the_next),
         CORE(test_a_full_queue_wakes_nobody_until_there_is_room),
+        CORE(test_a_running_job_that_ends_as_dead_wakes_the_next),
+        CORE(test_a_raised_cap_of_groups_wakes_a_pod),
         CORE(test_claims_by_many_pods_never_pass_the_cap),
     };
 
