@@ -124,49 +124,68 @@ local function is_blocked(pick, name)
     return pick.group_max > 0 and name ~= "-" and pick.room[name] <= 0
 end
 
--- The groups at the front of a ring, at most `want` that may run a job.  Those
--- at group_max are passed by; there are no more of them than groups that run.
-local function open_groups(pick, p, want)
-    local window = want
+-- The groups of a ring behind the first #groups, at most `want` that may run a
+-- job, are added to `groups`.  Those at group_max are passed by; there are no
+-- more of them than groups that run.  Returns how many were opened, and
+-- whether the ring may have more.
+local function open_groups(pick, p, want, groups)
+    local window, from = want, #groups
     if pick.group_max > 0 then
         window = math.min(want + call("HLEN", running), 4000)
     end
-    local names = call("LRANGE", KEYS[RING0 + p], 0, window - 1)
-    local groups, n_open = {}, 0
+    local names = call("LRANGE", KEYS[RING0 + p], from, from + window - 1)
+    local n_open = 0
     local each = math.ceil(want / math.max(1, #names))
     room_of(pick, names)
-    for i, name in ipairs(names) do
+    for _, name in ipairs(names) do
         if n_open == want then
             break
         elseif is_blocked(pick, name) then
-            groups[i] = {group = name, used = 0, turn = 0, is_passed = true}
+            groups[#groups + 1] = {
+                group = name, used = 0, turn = 0, is_passed = true,
+            }
         else
-            groups[i] = open_group(p, name, each)
+            groups[#groups + 1] = open_group(p, name, each)
             n_open = n_open + 1
         end
     end
     pick.found = pick.found or #groups > 0
-    pick.may_more = pick.may_more or #groups < #names or #names == window
-    return groups, n_open
+    return n_open, #groups < from + #names or #names == window
 end
 
--- The groups of one priority take turns until enough was picked.
-local function pick_priority(pick, p, limit)
-    local groups, n_open = open_groups(pick, p, limit - #pick.jobs)
-    local is_live = n_open > 0
-    while is_live do
-        is_live = false
-        for _, g in ipairs(groups) do
-            if #pick.jobs >= limit then
-                is_live = false
-                break
-            end
-            if not g.is_passed and not is_blocked(pick, g.group) and
-               take_turn(pick, g) then
-                is_live = true
-            end
+-- One turn each for the groups from `from` on; false where none had a job.
+local function take_turns(pick, groups, from, limit)
+    local is_live = false
+    for i = from, #groups do
+        local g = groups[i]
+        if #pick.jobs >= limit then
+            return false
+        end
+        if not g.is_passed and not is_blocked(pick, g.group) and
+           take_turn(pick, g) then
+            is_live = true
         end
     end
+    return is_live
+end
+
+-- The groups of one priority take turns until enough was picked.  Groups at
+-- the front may have nothing but ids whose jobs are gone, or that this pod
+-- cannot run: those behind come before anyone's second turn, and before a lower
+-- priority.
+local function pick_priority(pick, p, limit)
+    local groups, n_open, may_more = {}, 0, true
+    while may_more and #pick.jobs < limit and pick.budget > 0 do
+        local from, n = #groups + 1, nil
+        n, may_more = open_groups(pick, p, limit - #pick.jobs, groups)
+        take_turns(pick, groups, from, limit)
+        n_open = n_open + n
+        if n == 0 then
+            break
+        end
+    end
+    while take_turns(pick, groups, 1, limit) do end
+    pick.may_more = pick.may_more or may_more
     for _, g in ipairs(groups) do
         g.stays = g.is_passed or peek_id(g)
         pick.may_more = pick.may_more or

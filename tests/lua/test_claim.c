@@ -277,6 +277,35 @@ static TEST(test_an_id_counts_in_its_own_list_alone)
     CHECK_STR(core->jobs[0].id, "a");
 }
 
+/* Groups at the front that have nothing to run must not send a claim on to a
+ * lower priority. */
+static TEST(test_groups_without_jobs_hide_no_higher_priority)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "low", .priority = 9);
+    ENQUEUE(core, .id = "a", .group = "g");
+    ENQUEUE(core, .id = "b", .group = "h", .kind = "other");
+    ENQUEUE(core, .id = "c", .group = "i");
+    ms_core_cancel(core, "a");
+    core->kinds = ",k,";
+    ms_core_claim_one(core, "p1", "c");
+    ms_core_claim_one(core, "p1", "low");
+}
+
+static TEST(test_nobody_has_a_second_turn_before_groups_further_behind)
+{
+    struct ms_core *core = *state;
+
+    ms_core_enqueue_many(core, "g", "g", 3);
+    ENQUEUE(core, .id = "a", .group = "h");
+    ENQUEUE(core, .id = "b", .group = "i");
+    ms_core_cancel(core, "a");
+    CHECK_INT(ms_core_claim(core, "p1", 2), ==, 2);
+    CHECK_STR(core->jobs[0].id, "g0");
+    CHECK_STR(core->jobs[1].id, "b");
+}
+
 static TEST(test_expired_jobs_end_as_dead_when_their_turn_comes)
 {
     struct ms_core *core = *state;
@@ -695,6 +724,8 @@ int main(void)
         CORE(test_a_long_run_of_dead_ids_is_stepped_over_in_bounds),
         CORE(test_an_id_that_stands_twice_is_lent_once),
         CORE(test_an_id_counts_in_its_own_list_alone),
+        CORE(test_groups_without_jobs_hide_no_higher_priority),
+        CORE(test_nobody_has_a_second_turn_before_groups_further_behind),
         CORE(test_expired_jobs_end_as_dead_when_their_turn_comes),
         CORE(test_a_count_of_jobs_that_are_not_there_is_mended),
         CORE(test_no_claim_lifts_running_over_max_workers),
