@@ -59,15 +59,16 @@ local function look(pick, g, id)
     return job
 end
 
--- Sorts a ready job into what will be taken, parked, expired, or stopped with
--- its parent.  True if it was the group's turn that was used.
+-- Sorts a ready job into what will be taken, parked, expired (what was begun in
+-- time may come back as often as it must), or stopped with its parent.  True if
+-- it was the group's turn that was used.
 local function sort_job(pick, job)
     tally_know(job.parent)
     if is_stopping(job.parent) then
         pick.stopped[#pick.stopped + 1] = job
         return false
     end
-    if job.expires_ms and
+    if job.expires_ms and not job.started_ms and
        (tonumber(job.expires_ms) or math.huge) <= pick.now then
         pick.expired[#pick.expired + 1] = job
         return false

@@ -320,6 +320,19 @@ static TEST(test_expired_jobs_end_as_dead_when_their_turn_comes)
     CHECK_INT(ms_core_depth(core, "-"), ==, 0);
 }
 
+/* A drain must not cost a job its life. */
+static TEST(test_what_was_begun_in_time_does_not_expire)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+
+    ENQUEUE(core, .id = "a", .expires_in_ms = 60000);
+    fence = ms_core_claim_one(core, "p1", "a");
+    ms_core_release(core, "p1", "a", fence, 0);
+    ms_test_cmd(core->redis, "HSET %s expires_ms 1000", K("job:a"));
+    ms_core_claim_one(core, "p1", "a");
+}
+
 /* A count that drifted would wake pods for ever. */
 static TEST(test_a_count_of_jobs_that_are_not_there_is_mended)
 {
@@ -727,6 +740,7 @@ int main(void)
         CORE(test_groups_without_jobs_hide_no_higher_priority),
         CORE(test_nobody_has_a_second_turn_before_groups_further_behind),
         CORE(test_expired_jobs_end_as_dead_when_their_turn_comes),
+        CORE(test_what_was_begun_in_time_does_not_expire),
         CORE(test_a_count_of_jobs_that_are_not_there_is_mended),
         CORE(test_no_claim_lifts_running_over_max_workers),
         CORE(test_a_queue_that_nobody_configured_runs_one),
