@@ -85,20 +85,28 @@ void ms_core_check(struct ms_core *core)
     CHECK(ms_core_is_sound(core));
 }
 
+static void broke(struct ms_core *core, const char *what, const char *why)
+{
+    if (!core->notes)
+        fail_msg("%s: %s", what, why);
+    if (core->broken[0] == '\0')
+        snprintf(core->broken, sizeof(core->broken), "%s: %.250s", what, why);
+}
+
 /* An answer that is no error of Redis's. */
 static const struct ms_reply *run(struct ms_core *core, struct ms_cmd *cmd)
 {
     const struct ms_reply *reply = ms_test_run(core->redis, cmd);
 
     if (reply->type == MS_REPLY_ERROR)
-        fail_msg("Redis: %s", reply->str);
+        broke(core, "Redis", reply->str);
     return reply;
 }
 
 static void must(struct ms_core *core, enum ms_err err)
 {
     if (err != MS_OK)
-        fail_msg("%s: %s", ms_err_name(err), core->error.text);
+        broke(core, ms_err_name(err), core->error.text);
 }
 
 /* ---- producers ---- */

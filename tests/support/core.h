@@ -43,6 +43,10 @@ struct ms_core {
     char dedup[160]; /* of the last enqueue: the last id that stood for one */
     struct ms_family_answer family; /* of the last ms_core_family() */
     int64_t n_changed;
+    /* Set `notes` for tests that go on where others fail: what was wrong with
+     * a call is written to `broken` then, the first of it. */
+    bool notes;
+    char broken[300];
 };
 
 /* Group and test fixtures of cmocka: *state is a struct ms_core.  Each test
