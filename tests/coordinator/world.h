@@ -29,17 +29,19 @@ struct world {
     struct ms_duty duty;
 };
 
-static inline void world_init(struct world *w, struct ms_test_redis *server)
+/* One more leader on the same Redis, by way of `url`, on a loop made before. */
+static inline void world_join(struct world *w, struct ms_test_redis *server,
+                              struct ev_loop *loop, const char *url,
+                              int64_t epoch)
 {
-    struct ms_redis_options redis = {.url = ms_test_redis_url(server)};
+    struct ms_redis_options redis = {.url = url};
     struct ms_tasks_options tasks;
 
     memset(w, 0, sizeof(*w));
-    ms_test_cmd(server, "FLUSHALL");
     w->server = server;
-    w->loop = ev_loop_new(EVFLAG_AUTO);
+    w->loop = loop;
     w->term = (struct ms_term){.leads = true,
-                               .epoch = 1000,
+                               .epoch = epoch,
                                .trusted_until_ms = INT64_MAX};
     CHECK_INT(ms_redis_new(w->loop, &redis, &w->redis, NULL), ==, MS_OK);
     ms_redis_start(w->redis);
@@ -52,6 +54,13 @@ static inline void world_init(struct world *w, struct ms_test_redis *server)
     w->duty.view =
         ms_view_new(w->loop, w->redis, "main", &w->term, GONE_AFTER_MS);
     w->duty.tasks = ms_tasks_new(&tasks);
+}
+
+static inline void world_init(struct world *w, struct ms_test_redis *server)
+{
+    ms_test_cmd(server, "FLUSHALL");
+    world_join(w, server, ev_loop_new(EVFLAG_AUTO), ms_test_redis_url(server),
+               1000);
 }
 
 /* The duties that use it are freed between the registry and this. */
