@@ -17,11 +17,12 @@ local HOLDER_FIELDS = {
 local OLD_LIFE = {
     "state", "attempts", "crashes", "throttles", "error", "errors", "result",
     "cursor", "seq", "sums", "progress", "enc", "expires_ms", "max_attempts",
-    "timeout_ms", "due_ms", "unique_ttl_ms",
+    "timeout_ms", "due_ms", "unique_ttl_ms", "started_ms",
 }
 local holders = {}  -- by unique key: {rec, next} or {job}, or false
 local replaced = {} -- records that give way
 local n_dropped = 0 -- jobs of this call that gave way to later ones
+local gave_way = {} -- their ids, free again: true, or "own" where remembered
 
 -- A key of a job that has ended or is gone holds nobody up.
 local function find_holder(unique)
@@ -55,6 +56,8 @@ local function unique_meet(job)
             h.job.is_dropped = true
             n_dropped = n_dropped + 1
         end
+        gave_way[of.id] = (h.rec and h.rec.own or h.job and h.job.o.own) and
+                          "own" or true
         holders[unique] = {job = job, waits = not o.parent}
         return nil
     end

@@ -63,14 +63,17 @@ for i = 1, n do
         id = id, key = key, kind = ARGV[3 * i - 2], payload = ARGV[3 * i - 1],
         o = o,
     }
-    local same = (seen[id] or call("EXISTS", key) == 1 or
-                  o.own and call("EXISTS", base .. "gone:" .. id) == 1) and id
+    local way = gave_way[id]
+    local same = (not way and (seen[id] or call("EXISTS", key) == 1) or
+                  o.own and (way == "own" or
+                             call("EXISTS", base .. "gone:" .. id) == 1)) and
+                 id
     same = same or o.u and unique_meet(job)
     if same then
         dedup[#dedup + 1] = i
         dedup[#dedup + 1] = same
     else
-        seen[id] = true
+        seen[id], gave_way[id] = true, nil
         jobs[#jobs + 1] = job
     end
 end

@@ -758,6 +758,40 @@ static TEST(test_a_repeated_push_changes_nothing)
     CHECK_STR(ms_core_field(core, "a", "payload"), "2");
 }
 
+/* Told that the id stands for it, its job would be lost. */
+static TEST(test_an_id_that_gave_way_in_a_call_is_free_in_it)
+{
+    struct ms_core *core = *state;
+    const struct ms_new_job jobs[] = {NEW_JOB(.id = "b", .unique = "u",
+                                              .unique_mode = MS_UNIQUE_REPLACE),
+                                      NEW_JOB(.id = "a", .priority = 1),
+                                      NEW_JOB(.id = "c", .unique = "u",
+                                              .unique_mode = MS_UNIQUE_REPLACE),
+                                      NEW_JOB(.id = "b", .priority = 2)};
+
+    ENQUEUE(core, .id = "a", .unique = "u");
+    CHECK_INT(ms_core_enqueue_all(core, NULL, jobs, 4), ==, 4);
+    CHECK_INT(ms_core_claim(core, "p1", 9), ==, 3);
+    CHECK_STR(core->jobs[0].id, "a");
+    CHECK_STR(core->jobs[1].id, "b");
+    CHECK_STR(core->jobs[2].id, "c");
+}
+
+/* It has begun, but not with this payload. */
+static TEST(test_a_debounced_job_expires_although_it_ran_before)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+
+    ENQUEUE(core, .id = "a", .unique = "u");
+    fence = ms_core_claim_one(core, "p1", "a");
+    ms_core_release(core, "p1", "a", fence, 0);
+    ENQUEUE(core, .id = "b", .unique = "u", .unique_mode = MS_UNIQUE_DEBOUNCE,
+            .expires_at_ms = 1000);
+    CHECK_INT(ms_core_claim(core, "p1", 1), ==, 0);
+    CHECK_STR(ms_core_state(core, "a"), "dead");
+}
+
 static TEST(test_a_debounce_adds_nothing_to_a_full_queue)
 {
     struct ms_core *core = *state;
@@ -821,6 +855,8 @@ int main(void)
         CORE(test_the_modes_of_one_call_follow_one_another),
         CORE(test_a_debounce_takes_the_new_time_of_the_key),
         CORE(test_a_repeated_push_changes_nothing),
+        CORE(test_an_id_that_gave_way_in_a_call_is_free_in_it),
+        CORE(test_a_debounced_job_expires_although_it_ran_before),
         CORE(test_a_debounce_adds_nothing_to_a_full_queue),
     };
 
