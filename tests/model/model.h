@@ -76,6 +76,7 @@ enum total {
     S_RETAINED_DONE,
     S_RETAINED_DEAD,
     S_DROPPED,
+    S_REPLACED,
     N_STATS
 };
 extern const char *const model_stats[N_STATS];
@@ -170,7 +171,9 @@ int model_reclaim_expired(struct model *m, int *out_n_dead);
 
 /* ---- enqueue ---- */
 
+enum unique_mode { REFUSE, REPLACE, DEBOUNCE };
 struct menqueue {
+    enum unique_mode mode;
     int job, kind, group, unique, priority;
     bool own, parent;
     int64_t delay_ms, at_ms, expires_in_ms, expires_at_ms, unique_ttl_ms,

@@ -110,23 +110,43 @@ const char *model_delete(struct model *m, int job)
     return "ok";
 }
 
+static bool is_meant(const struct model *m, const char *verb, int job)
+{
+    if (strcmp(verb, "cancel") == 0)
+        return true;
+    return strcmp(verb, "delete") == 0 ? may_go(m, job)
+                                       : model_parent_of(job) == NONE;
+}
+
+/* Those that ended first go first: a unique key is theirs. */
+static int first_of(const struct model *m, const bool *is_left)
+{
+    int first = NONE;
+
+    for (int i = 0; i < N_JOBS; i++)
+        if (is_left[i] &&
+            (first == NONE || m->jobs[i].finished < m->jobs[first].finished ||
+             (m->jobs[i].finished == m->jobs[first].finished &&
+              strcmp(model_id(i), model_id(first)) < 0)))
+            first = i;
+    return first;
+}
+
 int model_bulk(struct model *m, const char *verb, enum place place, int kind)
 {
-    bool is_delete = strcmp(verb, "delete") == 0;
     bool is_retry = strcmp(verb, "retry") == 0;
+    bool is_delete = strcmp(verb, "delete") == 0;
+    bool is_left[N_JOBS] = {false};
     int n = 0;
 
     if (!is_delete && is_retry != (place == DONE || place == DEAD))
         return -1;
-    for (int i = 0; i < N_JOBS; i++) {
-        struct mjob *j = &m->jobs[i];
-
-        if (!j->exists || j->place != place ||
-            (kind != NONE && j->kind != kind))
-            continue;
-        if (is_delete ? !may_go(m, i) : is_retry && model_parent_of(i) != NONE)
-            continue;
-        n++;
+    for (int i = 0; i < N_JOBS; i++)
+        is_left[i] = m->jobs[i].exists && m->jobs[i].place == place &&
+                     (kind == NONE || m->jobs[i].kind == kind) &&
+                     is_meant(m, verb, i);
+    for (int i; (i = first_of(m, is_left)) != NONE; n++) {
+        is_left[i] = false;
         if (is_delete)
             model_forget(m, i);
         else if (is_retry)

@@ -9,7 +9,7 @@
 const char *const model_stats[N_STATS] = {
     "enqueued",  "deduplicated",  "done",          "failed",   "dead",
     "throttled", "cancelled",     "crashed",       "released", "reclaimed",
-    "stale",     "retained_done", "retained_dead", "dropped"};
+    "stale",     "retained_done", "retained_dead", "dropped",  "replaced"};
 const char *const model_kinds[N_KINDS] = {"k", "x", "y", "chunk"};
 const char *const model_groups[N_GROUPS] = {"g", "h", "P0", "P1"};
 const char *const model_uniques[N_UNIQUES] = {"u", "v"};

@@ -5,28 +5,134 @@
 
 #include "common/mem.h"
 
-/* Which id stands for this job already; NULL for none. */
-static const char *same_as(const struct model *m, const struct menqueue *ask,
-                           const struct menqueue *before, size_t n_before,
-                           const bool *is_new)
+#define CALL_MAX 8
+
+/* Who holds a unique key while a call is read: a job of the queue, or a new one
+ * of this call; `next` is the new job that a debounced holder becomes. */
+struct holder {
+    bool is_known, waits;
+    int job, of_call, next;
+};
+
+/* What a call will do, decided before anything changes. */
+struct plan {
+    const struct menqueue *asks;
+    struct holder holders[N_UNIQUES];
+    bool is_new[CALL_MAX], is_dropped[CALL_MAX];
+    enum { HERE, AWAY, AWAY_OWN } way[N_JOBS]; /* which gave way to others */
+    bool spared[N_JOBS]; /* they stand for a job of the call, or give way */
+    int replaced[CALL_MAX];
+    int n_replaced, n_new, n_dropped, n_dedup;
+    char dedup[16];
+};
+
+static bool waits(const struct mjob *j)
 {
-    if (m->jobs[ask->job].exists || (ask->own && m->gone_until[ask->job] > 0))
-        return model_id(ask->job);
-    for (size_t i = 0; i < n_before; i++)
-        if (is_new[i] && before[i].job == ask->job)
-            return model_id(ask->job);
-    for (size_t i = 0; i < n_before; i++)
-        if (is_new[i] && ask->unique != NONE && before[i].unique == ask->unique)
-            return model_id(before[i].job);
-    if (ask->unique != NONE && m->locks[ask->unique].job != NONE)
-        return model_id(m->locks[ask->unique].job);
-    return NULL;
+    return j->place == READY || j->place == SCHEDULED || j->place == PARKED;
+}
+
+static bool is_taken(const struct model *m, const struct plan *p, size_t i)
+{
+    int job = p->asks[i].job;
+
+    if (p->asks[i].own && (p->way[job] == AWAY_OWN || m->gone_until[job] > 0))
+        return true;
+    if (p->way[job] != HERE)
+        return false;
+    for (size_t k = 0; k < i; k++)
+        if (p->is_new[k] && p->asks[k].job == job)
+            return true;
+    return m->jobs[job].exists;
+}
+
+static void take_key(struct plan *p, size_t i)
+{
+    p->holders[p->asks[i].unique] =
+        (struct holder){true, !p->asks[i].parent, NONE, (int)i, NONE};
+}
+
+/* The job that stands for a new one by its unique key; NONE where it is to be
+ * added. */
+static int meet(const struct model *m, struct plan *p, size_t i)
+{
+    const struct menqueue *ask = &p->asks[i];
+    struct holder *h = &p->holders[ask->unique];
+    int lock = m->locks[ask->unique].job;
+
+    if (!h->is_known && lock != NONE)
+        *h = (struct holder){true, waits(&m->jobs[lock]), lock, NONE, NONE};
+    if (!h->is_known) {
+        take_key(p, i);
+        return NONE;
+    }
+    if (ask->mode == REPLACE && h->waits) {
+        if (h->job != NONE) {
+            p->replaced[p->n_replaced++] = h->job;
+            p->way[h->job] = m->jobs[h->job].own ? AWAY_OWN : AWAY;
+        } else {
+            p->is_dropped[h->of_call] = ++p->n_dropped > 0;
+            p->way[p->asks[h->of_call].job] =
+                p->asks[h->of_call].own ? AWAY_OWN : AWAY;
+        }
+        take_key(p, i);
+        return NONE;
+    }
+    if (ask->mode == DEBOUNCE && h->waits && !ask->parent)
+        h->next = (int)i;
+    return h->job != NONE ? h->job : p->asks[h->of_call].job;
+}
+
+static struct plan plan_call(const struct model *m, const struct menqueue *asks,
+                             size_t n)
+{
+    struct plan p = {.asks = asks};
+
+    ms_assert(n <= CALL_MAX);
+    for (size_t i = 0; i < n; i++) {
+        int same = NONE;
+
+        if (is_taken(m, &p, i))
+            same = asks[i].job;
+        else if (asks[i].unique != NONE)
+            same = meet(m, &p, i);
+        p.is_new[i] = same == NONE;
+        p.n_new += same == NONE;
+        if (same == NONE) {
+            p.way[asks[i].job] = HERE;
+            continue;
+        }
+        p.n_dedup++;
+        p.spared[same] = true;
+        strcpy(p.dedup, model_id(same));
+    }
+    for (int i = 0; i < p.n_replaced; i++)
+        p.spared[p.replaced[i]] = true;
+    return p;
+}
+
+static int64_t due_of(const struct model *m, const struct menqueue *ask)
+{
+    return ask->at_ms > 0 ? ask->at_ms : m->now + ask->delay_ms;
+}
+
+static int64_t expiry_of(const struct model *m, const struct menqueue *ask)
+{
+    if (ask->expires_at_ms > 0)
+        return ask->expires_at_ms;
+    return ask->expires_in_ms > 0 ? m->now + ask->expires_in_ms : 0;
+}
+
+static void lock(struct model *m, int job, const struct menqueue *ask)
+{
+    m->locks[ask->unique].job = job;
+    m->locks[ask->unique].until =
+        ask->unique_ttl_ms > 0 ? m->now + ask->unique_ttl_ms : 0;
 }
 
 static void put(struct model *m, const struct menqueue *ask)
 {
     struct mjob *j = &m->jobs[ask->job];
-    int64_t due = ask->at_ms > 0 ? ask->at_ms : m->now + ask->delay_ms;
+    int64_t due = due_of(m, ask);
 
     *j = (struct mjob){
         .exists = true,
@@ -40,15 +146,10 @@ static void put(struct model *m, const struct menqueue *ask)
         .pod = NONE,
         .created = m->now,
         .ready_ms = 0,
-        .expires = ask->expires_at_ms > 0   ? ask->expires_at_ms
-                   : ask->expires_in_ms > 0 ? m->now + ask->expires_in_ms
-                                            : 0,
+        .expires = expiry_of(m, ask),
     };
-    if (ask->unique != NONE) {
-        m->locks[ask->unique].job = ask->job;
-        m->locks[ask->unique].until =
-            ask->unique_ttl_ms > 0 ? m->now + ask->unique_ttl_ms : 0;
-    }
+    if (ask->unique != NONE)
+        lock(m, ask->job, ask);
     if (ask->parent) {
         j->place = WAITING;
     } else if (due > m->now) {
@@ -99,12 +200,13 @@ static void drop(struct model *m, const int *dropped, int n, const bool *spared)
     model_count_stat(m, S_DROPPED, n);
 }
 
-/* False where there is no room for `n_new` more and none can be made. */
-static bool make_room(struct model *m, int n_new, const bool *spared,
-                      const int *dropped, int n_dropped)
+/* False where there is no room for what is new and none can be made. */
+static bool make_room(struct model *m, const struct plan *p, const int *dropped,
+                      int n_dropped)
 {
+    int n_new = p->n_new - p->n_dropped;
     int length = model_count(m, READY) + model_count(m, SCHEDULED) +
-                 model_count(m, PARKED);
+                 model_count(m, PARKED) - p->n_replaced;
     int64_t over = length + n_new - m->set.max_length;
     int n_can = 0;
 
@@ -114,52 +216,115 @@ static bool make_room(struct model *m, int n_new, const bool *spared,
         return true;
     }
     for (int i = 0; i < N_JOBS; i++)
-        n_can += is_droppable(m, i, spared);
+        n_can += is_droppable(m, i, p->spared);
     if (!m->set.drop_oldest || n_new > m->set.max_length || n_can < over)
         return false;
     if (n_dropped != over)
         model_wrong(m, "%d dropped to make room for %lld", n_dropped,
                     (long long)over);
-    drop(m, dropped, n_dropped, spared);
+    drop(m, dropped, n_dropped, p->spared);
     return true;
+}
+
+/* Its place: due by the new delay; else it keeps its turn, or is ready at the
+ * end if it had none. */
+static void move_on(struct model *m, int job, const struct menqueue *ask,
+                    bool is_same_kind)
+{
+    struct mjob *j = &m->jobs[job];
+    int64_t due = due_of(m, ask);
+
+    if (due > m->now) {
+        j->place = SCHEDULED;
+        j->due_lo = j->due_hi = due;
+    } else if (j->place == SCHEDULED || (j->place == PARKED && !is_same_kind)) {
+        j->ready_ms = m->now;
+        model_make_ready(m, job, false);
+    }
+}
+
+/* It keeps id, group, priority and place; failures and cursor of the old
+ * payload are forgotten, and a pod whose lease on it had ended has no say. */
+static void debounce(struct model *m, int job, const struct menqueue *ask)
+{
+    struct mjob *j = &m->jobs[job];
+    bool is_same_kind = j->kind == ask->kind;
+
+    j->kind = ask->kind;
+    j->attempts = j->crashes = j->throttles = 0;
+    j->started = j->seq = j->docs = 0;
+    j->n_errors = 0;
+    j->error[0] = '\0';
+    j->took_crash = false;
+    j->max_attempts = ask->max_attempts;
+    j->expires = expiry_of(m, ask);
+    j->unique_ttl_ms = ask->unique_ttl_ms;
+    if (j->settled != j->fence)
+        j->pod = NONE;
+    lock(m, job, ask);
+    move_on(m, job, ask, is_same_kind);
+}
+
+/* Of a job that gave way in its own call only the id is remembered. */
+static void put_new(struct model *m, const struct plan *p, size_t i)
+{
+    const struct menqueue *ask = &p->asks[i];
+    const struct holder *h = &p->holders[ask->unique == NONE ? 0 : ask->unique];
+    struct menqueue merged = *ask;
+
+    if (p->is_dropped[i]) {
+        if (ask->own)
+            m->gone_until[ask->job] = m->now + MODEL_REMEMBER_MS;
+        return;
+    }
+    if (ask->unique != NONE && h->of_call == (int)i && h->next != NONE) {
+        merged = p->asks[h->next];
+        merged.job = ask->job;
+        merged.own = ask->own;
+        merged.priority = ask->priority;
+        merged.group = ask->group;
+    }
+    put(m, &merged);
+}
+
+static void carry_out(struct model *m, const struct plan *p, size_t n)
+{
+    for (int i = 0; i < p->n_replaced; i++)
+        model_forget(m, p->replaced[i]);
+    for (int u = 0; u < N_UNIQUES; u++) {
+        const struct holder *h = &p->holders[u];
+
+        if (h->is_known && h->job != NONE && h->next != NONE)
+            debounce(m, h->job, &p->asks[h->next]);
+    }
+    m->back++;
+    for (size_t i = 0; i < n; i++)
+        if (p->is_new[i])
+            put_new(m, p, i);
+    model_count_stat(m, S_REPLACED, p->n_replaced + p->n_dropped);
+    model_count_stat(m, S_ENQUEUED, p->n_new);
+    model_count_stat(m, S_DEDUPLICATED, p->n_dedup);
 }
 
 int model_enqueue(struct model *m, int token, const struct menqueue *jobs,
                   size_t n, const int *dropped, int n_dropped, char *out_dedup)
 {
-    bool is_new[8];
-    bool spared[N_JOBS] = {false};
-    int n_new = 0;
+    struct plan p;
 
     out_dedup[0] = '\0';
     if (token != NONE && m->tokens[token].until > 0) {
         strcpy(out_dedup, m->tokens[token].dedup);
         return m->tokens[token].n_enqueued;
     }
-    ms_assert(n <= MS_COUNT_OF(is_new));
-    for (size_t i = 0; i < n; i++) {
-        const char *same = same_as(m, &jobs[i], jobs, i, is_new);
-
-        is_new[i] = same == NULL;
-        n_new += is_new[i];
-        if (same != NULL) {
-            strcpy(out_dedup, same);
-            spared[model_job_of(same)] = true;
-        }
-    }
-    if (!make_room(m, n_new, spared, dropped, n_dropped)) {
-        out_dedup[0] = '\0';
+    p = plan_call(m, jobs, n);
+    if (!make_room(m, &p, dropped, n_dropped))
         return -1;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (is_new[i])
-            put(m, &jobs[i]);
-    model_count_stat(m, S_ENQUEUED, n_new);
-    model_count_stat(m, S_DEDUPLICATED, (int64_t)n - n_new);
+    carry_out(m, &p, n);
+    strcpy(out_dedup, p.dedup);
     if (token != NONE) {
         m->tokens[token].until = m->now + MODEL_REMEMBER_MS;
-        m->tokens[token].n_enqueued = n_new;
+        m->tokens[token].n_enqueued = p.n_new;
         strcpy(m->tokens[token].dedup, out_dedup);
     }
-    return n_new;
+    return p.n_new;
 }

@@ -20,6 +20,7 @@ static struct ms_new_job as_new_job(const struct menqueue *ask, char *id)
         .expires_in_ms = ask->expires_in_ms,
         .expires_at_ms = ask->expires_at_ms,
         .unique_ttl_ms = ask->unique_ttl_ms,
+        .unique_mode = (enum ms_unique_mode)ask->mode,
         .max_attempts = ask->max_attempts,
         .parent = ask->parent,
     };
@@ -27,13 +28,15 @@ static struct ms_new_job as_new_job(const struct menqueue *ask, char *id)
 
 static void say_job(struct world *w, const struct menqueue *ask)
 {
+    static const char *const modes[] = {"", " (replace)", " (debounce)"};
+
     say(w, " %s kind=%s p=%d", model_id(ask->job), model_kinds[ask->kind],
         ask->priority);
     if (ask->group != NONE)
         say(w, " group=%s", model_groups[ask->group]);
     if (ask->unique != NONE)
-        say(w, " unique=%s ttl=%lld", model_uniques[ask->unique],
-            (long long)ask->unique_ttl_ms);
+        say(w, " unique=%s%s ttl=%lld", model_uniques[ask->unique],
+            modes[ask->mode], (long long)ask->unique_ttl_ms);
     if (ask->own)
         say(w, " own");
     if (ask->parent)
@@ -106,6 +109,8 @@ static struct menqueue any_new_job(struct world *w)
         ask.expires_at_ms = w->m.now - 5 + below(w, 10);
     if (ask.unique != NONE && one_in(w, 3))
         ask.unique_ttl_ms = 1000 * (1 + below(w, 60));
+    if (ask.unique != NONE)
+        ask.mode = (enum unique_mode)below(w, 3);
     return ask;
 }
 

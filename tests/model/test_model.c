@@ -15,7 +15,7 @@
 #include "tests/support/clock.h"
 
 #ifdef __SANITIZE_ADDRESS__
-#define SEQUENCES 500
+#define SEQUENCES 1000
 #else
 #define SEQUENCES 2000
 #endif
