@@ -91,6 +91,8 @@ static void read_texts(struct ms_job *job, const struct ms_reply *pairs)
     job->error = text_of(pairs, "error");
     job->errors = text_of(pairs, "errors");
     job->phase = text_of(pairs, "phase");
+    job->batch = text_of(pairs, "batch");
+    job->callback_of = text_of(pairs, "callback_of");
     job->progress = read_progress(pairs);
 }
 
@@ -134,6 +136,8 @@ void ms_job_free(struct ms_job *job)
     free(job->error);
     free(job->errors);
     free(job->phase);
+    free(job->batch);
+    free(job->callback_of);
     free(job);
 }
 
@@ -244,6 +248,7 @@ static void add_family(struct ms_json *json, const struct ms_job *job)
         ms_json_int(json, job->chunk);
     ms_json_key(json, "chunks"); /* who knows the tally shows a parent's */
     ms_json_null(json);
+    add_text(json, "callback_of", job->callback_of);
     add_text(json, "group", job->group);
     add_text(json, "unique", job->unique);
 }

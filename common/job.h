@@ -43,6 +43,8 @@ struct ms_job {
     /* Parents: what plan keeps on the record (docs/redis.md, "Parents"). */
     char *phase;
     struct ms_bytes plan;
+    char *batch;       /* a batch's policy: "continue", "fail_fast" */
+    char *callback_of; /* the batch whose callback it is */
 };
 
 /* Reads a flat array of pairs (HGETALL).  MS_ENOENT for an empty one, MS_EPROTO

@@ -69,6 +69,7 @@ enum ms_err ms_parent_status_parse(const struct ms_reply *reply,
 /* The tally: a plain HGETALL, read by ms_tally_parse(). */
 struct ms_tally {
     int64_t planned, ready, running, done, dead;
+    int64_t deleted; /* of a batch: children that went before they ended */
     int64_t docs, bytes, lines, rejected, empty, read, reread;
     int64_t c[4]; /* lanes of the checksum, see ms_tally_checksum() */
 };
@@ -78,8 +79,9 @@ enum ms_err ms_tally_parse(const struct ms_reply *reply,
                            struct ms_tally *out_tally, struct ms_error *error);
 uint64_t ms_tally_checksum(const struct ms_tally *tally);
 
-/* The chunks from number `from` on, `limit` at most, done ones included (from
- * their bit).  `fields` is NULL for a done chunk, else its record's pairs. */
+/* The children from number `from` on, `limit` at most.  `fields` are the pairs
+ * of its record, NULL where there is none: a done chunk, of which only the bit
+ * is left, or a batch's child that was deleted or whose retention is over. */
 void ms_chunks_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
                      const char *parent, int64_t from, int64_t limit);
 typedef void ms_chunk_fn(int64_t n, const struct ms_reply *fields, void *arg);

@@ -12,6 +12,7 @@
 #include "coordinator/duty.h"
 #include "coordinator/health.h"
 #include "coordinator/pokes.h"
+#include "coordinator/task_batches.h"
 #include "coordinator/task_cron.h"
 #include "coordinator/task_functions.h"
 #include "coordinator/task_note.h"
@@ -42,6 +43,7 @@ struct ms_coordinator {
     struct ms_rebalancer *rebalancer;
     struct ms_reap *reap;
     struct ms_retain *retain;
+    struct ms_batches *batches;
     struct ms_functions *functions;
     struct ms_plan *plan;
     struct ms_cron_task *cron;
@@ -241,6 +243,7 @@ static void make_duties(struct ms_coordinator *c)
     c->plan = ms_plan_new(&c->duty);
     c->retain = ms_retain_new(&c->duty);
     c->pokes = ms_pokes_new(&c->duty);
+    c->batches = ms_batches_new(&c->duty);
     c->functions = ms_functions_new(&c->duty);
     c->health = (struct ms_health){.redis = c->redis,
                                    .term = c->duty.term,
@@ -285,6 +288,7 @@ void ms_coordinator_free(struct ms_coordinator *c)
     ms_plan_free(c->plan);
     ms_cron_task_free(c->cron);
     ms_pokes_free(c->pokes);
+    ms_batches_free(c->batches);
     ms_retain_free(c->retain);
     ms_functions_free(c->functions);
     ms_task_note_free(c->note);

@@ -8,6 +8,7 @@
 #include "common/parent.h"
 #include "common/ulid.h"
 #include "ctl/cancel.h"
+#include "ctl/children.h"
 #include "ctl/commands.h"
 #include "ctl/ctl.h"
 #include "ctl/dump.h"
@@ -198,75 +199,6 @@ static const struct ms_column chunk_columns[] = {
     {NULL, NULL, MS_SHOW_PLAIN},
 };
 
-struct chunks {
-    const struct ms_job *parent;
-    struct ms_json *json;
-};
-
-/* Of a done chunk there is only its bit. */
-static void chunk_done_write(const struct chunks *chunks, int64_t n)
-{
-    char id[MS_JOB_ID_MAX + 32], kind[] = "dump.chunk", state[] = "done";
-    struct ms_job job = {.id = id,
-                         .queue = chunks->parent->queue,
-                         .kind = kind,
-                         .state = state,
-                         .priority = chunks->parent->priority,
-                         .parent = chunks->parent->id,
-                         .group = chunks->parent->id,
-                         .chunk = n,
-                         .progress = 1};
-
-    snprintf(id, sizeof(id), "%s.%lld", chunks->parent->id, (long long)n);
-    ms_job_to_json(&job, chunks->json);
-}
-
-static void on_chunk(int64_t n, const struct ms_reply *fields, void *arg)
-{
-    struct chunks *chunks = arg;
-    struct ms_job *job = NULL;
-    char id[MS_JOB_ID_MAX + 32];
-
-    if (fields == NULL) {
-        chunk_done_write(chunks, n);
-        return;
-    }
-    snprintf(id, sizeof(id), "%s.%lld", chunks->parent->id, (long long)n);
-    if (ms_job_parse(chunks->parent->queue, id, fields, &job, NULL) == MS_OK)
-        ms_job_to_json(job, chunks->json);
-    ms_job_free(job);
-}
-
-/* One page from number `from` on, as {"items", "next"}. */
-static enum ms_err chunks_write(struct ms_ctl *ctl, const struct ms_job *job,
-                                int64_t from, int64_t limit,
-                                struct ms_json *json, struct ms_error *error)
-{
-    struct chunks chunks = {job, json};
-    struct ms_cmd cmd = MS_CMD_INIT;
-    struct ms_reply *reply = NULL;
-    int64_t next = -1;
-    char cursor[32];
-    enum ms_err err;
-
-    ms_chunks_build(&cmd, ms_client_fleet(ctl->client), job->queue, job->id,
-                    from, limit);
-    err = ms_client_ask(ctl->client, &cmd, &reply, error);
-    if (err != MS_OK)
-        return err;
-    ms_json_open(json, '{');
-    ms_json_key(json, "items");
-    ms_json_open(json, '[');
-    err = ms_chunks_parse(reply, on_chunk, &chunks, &next, error);
-    ms_json_close(json);
-    snprintf(cursor, sizeof(cursor), "%lld", (long long)next);
-    ms_json_key(json, "next");
-    ms_json_str(json, next < 0 ? NULL : cursor);
-    ms_json_close(json);
-    ms_reply_free(reply);
-    return err;
-}
-
 static enum ms_err dump_chunks(struct ms_ctl *ctl, struct ms_error *error)
 {
     struct ms_buf out = MS_BUF_INIT;
@@ -281,7 +213,7 @@ static enum ms_err dump_chunks(struct ms_ctl *ctl, struct ms_error *error)
     if (err == MS_OK)
         err = dump_open(ctl, false, &job, &facts, error);
     if (err == MS_OK)
-        err = chunks_write(ctl, job, from, limit, &json, error);
+        err = ms_children_page(ctl->client, job, from, limit, &json, error);
     if (err == MS_OK)
         ms_ctl_print(ctl, &out, chunk_columns);
     ms_buf_done(&out);

@@ -9,8 +9,10 @@
 #include "ctl/commands.h"
 #include "ctl/ctl.h"
 #include "ctl/enqueue_one.h"
+#include "ctl/family.h"
 #include "ctl/kinds.h"
 #include "ctl/spec.h"
+#include "ctl/wait.h"
 
 /* Options that a batch's lines say themselves. */
 static const char *const job_fields[] = {
@@ -108,7 +110,8 @@ static enum ms_err batch_options_check(const struct ms_cli *line,
         return ms_error_set(error, MS_EINVAL,
                             "with --batch, each line names its kind");
     for (size_t i = 0; i < MS_COUNT_OF(job_fields); i++)
-        if (ms_cli_has(line, job_fields[i]))
+        if (ms_cli_has(line, job_fields[i]) &&
+            !(ms_cli_has(line, "parent") && strcmp(job_fields[i], "id") == 0))
             return ms_error_set(error, MS_EINVAL,
                                 "with --batch, each line says its own %s",
                                 job_fields[i]);
@@ -133,6 +136,42 @@ static enum ms_err enqueue_file(struct ms_ctl *ctl, FILE *file,
     return err;
 }
 
+static void family_print(struct ms_ctl *ctl,
+                         const struct ms_family_result *result)
+{
+    struct ms_buf out = MS_BUF_INIT;
+    struct ms_json json = ms_json_on(&out);
+
+    ms_json_open(&json, '{');
+    ms_json_key(&json, "id");
+    ms_json_str(&json, result->id);
+    ms_json_key(&json, "queue");
+    ms_json_str(&json, result->queue);
+    ms_json_key(&json, "enqueued");
+    ms_json_int(&json, result->enqueued);
+    ms_json_key(&json, "deduplicated");
+    ms_json_int(&json, result->deduplicated);
+    ms_json_close(&json);
+    ms_ctl_print(ctl, &out, NULL);
+}
+
+/* A batch with a parent; with --wait the ended parent is what is printed. */
+static enum ms_err enqueue_family(struct ms_ctl *ctl, FILE *file,
+                                  struct ms_error *error)
+{
+    struct ms_family_result result;
+    bool waits = ms_cli_has(ctl->line, "wait");
+    enum ms_err err = ms_family_run(ctl, file, &result, error);
+
+    if (result.enqueued + result.deduplicated > 0 || err == MS_OK)
+        if (err != MS_OK || !waits)
+            family_print(ctl, &result);
+    if (err == MS_OK && waits)
+        err = ms_wait_job(ctl, result.queue, result.id, -1, NULL, NULL, error);
+    ms_family_result_done(&result);
+    return err;
+}
+
 static enum ms_err enqueue_batch(struct ms_ctl *ctl, struct ms_error *error)
 {
     const char *path = ms_cli_get(ctl->line, "batch");
@@ -148,14 +187,37 @@ static enum ms_err enqueue_batch(struct ms_ctl *ctl, struct ms_error *error)
                             strerror(errno));
     err = ms_ctl_connect(ctl, true, error);
     if (err == MS_OK)
-        err = enqueue_file(ctl, file, error);
+        err = ms_cli_has(ctl->line, "parent") ? enqueue_family(ctl, file, error)
+                                              : enqueue_file(ctl, file, error);
     if (!standard)
         fclose(file);
     return err;
 }
 
+/* Options that speak of a batch's parent. */
+static const char *const parent_options[] = {"on-complete", "on-success",
+                                             "on-failure", "policy", "wait"};
+
+static enum ms_err parent_options_check(const struct ms_cli *line,
+                                        struct ms_error *error)
+{
+    if (ms_cli_has(line, "parent") && !ms_cli_has(line, "batch"))
+        return ms_error_set(error, MS_EINVAL,
+                            "--parent needs --batch FILE, its children");
+    for (size_t i = 0; i < MS_COUNT_OF(parent_options); i++)
+        if (ms_cli_has(line, parent_options[i]) && !ms_cli_has(line, "parent"))
+            return ms_error_set(error, MS_EINVAL,
+                                "--%s needs --batch FILE and --parent KIND",
+                                parent_options[i]);
+    return MS_OK;
+}
+
 static enum ms_err job_enqueue(struct ms_ctl *ctl, struct ms_error *error)
 {
+    enum ms_err err = parent_options_check(ctl->line, error);
+
+    if (err != MS_OK)
+        return err;
     if (ms_cli_has(ctl->line, "batch"))
         return enqueue_batch(ctl, error);
     if (ctl->line->n_args == 0)
@@ -181,6 +243,15 @@ static const struct ms_option enqueue_options[] = {
     {"batch", "FILE",
      "many jobs, one JSON object a line (\"-\": standard "
      "input)"},
+    {"parent", "KIND",
+     "they are children of a parent of this name, which ends with the last of "
+     "them (--id: its id)"},
+    {"on-complete", "KIND[=PAYLOAD]", "a job for when the parent has ended"},
+    {"on-success", "KIND[=PAYLOAD]", "a job for when it is done"},
+    {"on-failure", "KIND[=PAYLOAD]", "a job for when it is dead"},
+    {"policy", "P",
+     "when a child is dead: continue (default), or fail-fast: stop the others"},
+    {"wait", NULL, "wait until the parent has ended, then show it"},
     {NULL, NULL, NULL},
 };
 

@@ -1,4 +1,4 @@
-/* job show | wait | list | cancel | retry | run-now | delete */
+/* job show | wait | list | children | cancel | retry | run-now | delete */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/name.h"
 #include "ctl/cancel.h"
+#include "ctl/children.h"
 #include "ctl/commands.h"
 #include "ctl/ctl.h"
 #include "ctl/list.h"
@@ -108,6 +109,35 @@ static enum ms_err job_list(struct ms_ctl *ctl, struct ms_error *error)
     return err;
 }
 
+/* Those of a batch or an import, by their number. */
+static enum ms_err job_children(struct ms_ctl *ctl, struct ms_error *error)
+{
+    struct ms_buf out = MS_BUF_INIT;
+    struct ms_json json = ms_json_on(&out);
+    struct ms_job *job = NULL;
+    char *queue = NULL;
+    int64_t from = 0, limit;
+    enum ms_err err = ms_ctl_limit(ctl, &limit, error);
+
+    if (err == MS_OK)
+        err = ms_cli_int(ctl->line, "cursor", 0, INT64_MAX / 2, &from, error);
+    if (err == MS_OK)
+        err = job_open(ctl, false, &queue, error);
+    if (err == MS_OK)
+        err = ms_view_job(ctl->client, queue, ctl->line->args[0], &job, error);
+    if (err == MS_OK && job->phase == NULL && job->plan.data == NULL)
+        err =
+            ms_error_set(error, MS_ESTATE, "job '%s' has no children", job->id);
+    if (err == MS_OK)
+        err = ms_children_page(ctl->client, job, from, limit, &json, error);
+    if (err == MS_OK)
+        ms_ctl_print(ctl, &out, job_columns);
+    ms_buf_done(&out);
+    ms_job_free(job);
+    free(queue);
+    return err;
+}
+
 /* ---- acting on one job ---- */
 
 /* An id that is in no queue is an answer here, not a failure to ask. */
@@ -198,6 +228,12 @@ static const struct ms_option list_options[] = {
     {"cursor", "C", "go on where the last page ended"},
     {NULL, NULL, NULL},
 };
+static const struct ms_option children_options[] = {
+    {"queue", "Q", "its queue (default: the one that holds the id)"},
+    {"limit", "N", "children a page, 1 to 1000 (default 50)"},
+    {"cursor", "C", "go on where the last page ended"},
+    {NULL, NULL, NULL},
+};
 
 const struct ms_command ms_commands_job[] = {
     {"job", "show", "ID", 1, 1, "one job", queue_option, job_show},
@@ -205,6 +241,8 @@ const struct ms_command ms_commands_job[] = {
      wait_options, job_wait},
     {"job", "list", "", 0, 0, "the jobs of a queue, page by page", list_options,
      job_list},
+    {"job", "children", "ID", 1, 1, "the children of a batch, page by page",
+     children_options, job_children},
     {"job", "cancel", "ID", 1, 1, "end a job, running or not", queue_option,
      job_cancel},
     {"job", "retry", "ID", 1, 1, "make an ended job ready again", queue_option,

@@ -15,9 +15,10 @@
 
 /* Tasks are few and their names are known, so no keyspace is searched. */
 static const char *const task_names[] = {
-    "certs",  "cron", "functions", "gc-orphans",    "gc-schedule",
-    "health", "plan", "reap",      "rebalance",     "reconcile",
-    "retain", "roll", "scrub",     "sweep-uploads", "telemetry"};
+    "batches",    "certs",       "cron",          "functions",
+    "gc-orphans", "gc-schedule", "health",        "plan",
+    "reap",       "rebalance",   "reconcile",     "retain",
+    "roll",       "scrub",       "sweep-uploads", "telemetry"};
 
 static const struct ms_column task_columns[] = {
     {"name", "TASK", MS_SHOW_PLAIN},

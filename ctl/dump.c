@@ -194,7 +194,8 @@ static void source_field(const struct ms_job *job, struct ms_json *json)
     ms_val_done(&val);
 }
 
-static void chunks_field(const struct ms_tally *tally, struct ms_json *json)
+static void chunks_field(const struct ms_tally *tally, bool batch,
+                         struct ms_json *json)
 {
     ms_json_key(json, "chunks");
     ms_json_open(json, '{');
@@ -203,6 +204,8 @@ static void chunks_field(const struct ms_tally *tally, struct ms_json *json)
     key_int(json, "running", tally->running);
     key_int(json, "done", tally->done);
     key_int(json, "dead", tally->dead);
+    if (batch)
+        key_int(json, "deleted", tally->deleted);
     ms_json_close(json);
 }
 
@@ -229,7 +232,7 @@ static void import_fields(const struct ms_job *job,
     ms_json_bool(json, ms_dump_is_stalled(facts));
     ms_json_key(json, "phase");
     ms_json_str(json, job->phase);
-    chunks_field(tally, json);
+    chunks_field(tally, false, json);
 }
 
 /* One running chunk: who runs it and where it has come to. */
@@ -305,7 +308,7 @@ enum ms_err ms_dump_job_to_json(struct ms_client *client,
     struct ms_tally tally = {0};
     enum ms_err err = MS_OK;
 
-    if (strcmp(job->kind, IMPORT_KIND) != 0) {
+    if (strcmp(job->kind, IMPORT_KIND) != 0 && job->batch == NULL) {
         ms_job_to_json(job, json);
         return MS_OK;
     }
@@ -314,7 +317,13 @@ enum ms_err ms_dump_job_to_json(struct ms_client *client,
         return err;
     ms_json_open(json, '{');
     job_fields(job, json);
-    chunks_field(&tally, json);
+    if (job->batch != NULL) {
+        ms_json_key(json, "policy");
+        ms_json_str(json, job->batch);
+        ms_json_key(json, "phase");
+        ms_json_str(json, job->phase);
+    }
+    chunks_field(&tally, job->batch != NULL, json);
     ms_json_close(json);
     return MS_OK;
 }

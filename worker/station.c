@@ -501,11 +501,9 @@ void ms_station_on_returned(struct ms_held *held)
 
 /* ---- stopping ---- */
 
-void ms_station_cancel(struct ms_station *st, const char *id)
+static void cancel_one(struct ms_station *st, struct ms_held *held)
 {
-    struct ms_held *held = ms_station_find(st, id);
-
-    if (held == NULL || held->state == MS_HELD_ENDED)
+    if (held->state == MS_HELD_ENDED)
         return;
     held->cancelled = true; /* slots may return it instead of stopping it */
     if (held->state == MS_HELD_RUNNING) {
@@ -514,7 +512,34 @@ void ms_station_cancel(struct ms_station *st, const char *id)
     }
     ms_station_unclaim(st, held);
     end_cancelled(st, held);
-    ms_station_step(st);
+}
+
+static void cancel_children(struct ms_station *st, struct ms_joblist *list,
+                            const char *parent)
+{
+    struct ms_held *next;
+
+    for (struct ms_held *held = list->first; held != NULL; held = next) {
+        next = held->next;
+        if (held->parent != NULL && strcmp(held->parent, parent) == 0)
+            cancel_one(st, held);
+    }
+}
+
+void ms_station_cancel(struct ms_station *st, const char *id)
+{
+    struct ms_held *held = ms_station_find(st, id);
+    int n_ended = st->ended.n;
+
+    if (held != NULL) {
+        cancel_one(st, held);
+    } else {
+        cancel_children(st, &st->running, id);
+        cancel_children(st, &st->claimed, id);
+        cancel_children(st, &st->waiting, id);
+    }
+    if (st->ended.n != n_ended)
+        ms_station_step(st);
 }
 
 void ms_station_hand_back(struct ms_station *st)

@@ -97,7 +97,8 @@ void ms_station_on_returned(struct ms_held *held);
 
 /* ---- stopping ---- */
 
-/* Somebody cancelled this job; nothing happens if it is not here. */
+/* Somebody cancelled this job, or this parent and so its children; nothing
+ * happens if none is here. */
 void ms_station_cancel(struct ms_station *station, const char *id);
 
 /* Drains: what has not begun goes back, handlers that can resume are asked

@@ -1,4 +1,5 @@
 /* Reap, retain and rebalance, on a real Redis with the real scripts. */
+#include "coordinator/task_batches.h"
 #include "coordinator/task_reap.h"
 #include "coordinator/task_rebalance.h"
 #include "coordinator/task_retain.h"
@@ -233,6 +234,44 @@ static TEST(test_ended_jobs_past_their_retention_are_deleted)
     world_done(&w);
 }
 
+/* ---- batches ---- */
+
+/* As cancel leaves a batch of 1,000 children that are due next year. */
+static TEST(test_a_stopped_batch_of_many_is_swept_to_its_end)
+{
+    struct world w;
+    struct ms_batches *batches;
+
+    world_init(&w, server);
+    batches = ms_batches_new(&w.duty);
+    add_queue(&w, "mail");
+    ms_test_cmd(server, "HSET ms:{main/mail}:job:b kind night state waiting "
+                        "batch continue phase sealed cancel_requested 1");
+    ms_test_cmd(server, "ZADD ms:{main/mail}:waiting 5 b");
+    ms_test_cmd(server, "HSET ms:{main/mail}:tally:b planned 1000 ready 1000 "
+                        "batch continue sealed 1 stopping 1");
+    ms_test_cmd(server, "SADD ms:{main/mail}:sweeps b");
+    for (int i = 0; i < 1000; i++) {
+        ms_test_cmd(server,
+                    "HSET ms:{main/mail}:job:b.%d kind k parent b chunk %d "
+                    "group b state scheduled",
+                    i, i);
+        ms_test_cmd(server, "ZADD ms:{main/mail}:scheduled %s b.%d",
+                    "99999999999999", i);
+    }
+    ms_tasks_start(w.duty.tasks);
+    run_once(&w, "batches");
+    CHECK_STR(last_error(&w, "batches"), "");
+    CHECK_INT(ms_test_num(server, "ZCARD ms:{main/mail}:scheduled"), ==, 0);
+    CHECK_INT(ms_test_num(server, "ZCARD ms:{main/mail}:waiting"), ==, 0);
+    CHECK_STR(ms_test_text(server, "HGET ms:{main/mail}:job:b error"),
+              "cancelled by user");
+    CHECK_INT(ms_test_num(server, "EXISTS ms:{main/mail}:sweeps"), ==, 0);
+    ms_tasks_free(w.duty.tasks);
+    ms_batches_free(batches);
+    world_done(&w);
+}
+
 /* ---- rebalance ---- */
 
 struct sharing {
@@ -389,6 +428,7 @@ int main(void)
         RUN(test_nothing_is_sent_once_the_trust_has_run_out),
         RUN(test_pods_are_woken_when_one_can_run_a_parked_job),
         RUN(test_ended_jobs_past_their_retention_are_deleted),
+        RUN(test_a_stopped_batch_of_many_is_swept_to_its_end),
         RUN(test_shares_are_written_and_pods_told),
         RUN(test_nobody_is_told_when_nothing_changes),
         RUN(test_a_join_a_new_cap_and_a_drain_are_noticed),

@@ -127,7 +127,8 @@ static TEST(test_fields_that_are_not_stored_have_their_defaults)
         "\"created_ms\":17,\"ready_ms\":17,\"started_ms\":null,"
         "\"finished_ms\":null,\"due_ms\":null,\"expires_ms\":null,"
         "\"progress\":null,\"cursor\":null,\"parent\":null,\"chunk\":null,"
-        "\"chunks\":null,\"group\":null,\"unique\":null,\"error\":null,"
+        "\"chunks\":null,\"callback_of\":null,\"group\":null,\"unique\":null,"
+        "\"error\":null,"
         "\"errors\":[],\"result\":null,\"cancel_requested\":false,"
         "\"timeout_ms\":null}");
 }
@@ -205,7 +206,8 @@ static TEST(test_a_full_record_is_shown_whole)
                "\"fence\":1700000000000,\"pod\":\"P\",\"created_ms\":1,"
                "\"ready_ms\":2,\"started_ms\":3,\"finished_ms\":4,\"due_ms\":5,"
                "\"expires_ms\":6,\"progress\":0.25,\"cursor\":{\"o\":7},"
-               "\"parent\":\"J\",\"chunk\":0,\"chunks\":null,\"group\":\"g\","
+               "\"parent\":\"J\",\"chunk\":0,\"chunks\":null,\"callback_of\":"
+               "null,\"group\":\"g\","
                "\"unique\":\"u\\n\",\"error\":\"no\","
                "\"errors\":[{\"at_ms\":1,\"attempt\":1,\"error\":\"no\"}],"
                "\"result\":true,\"cancel_requested\":true,\"timeout_ms\":4}");

@@ -3,6 +3,8 @@
 
 #include <signal.h>
 
+#include "common/family.h"
+
 /* ---- tests ---- */
 
 static TEST(test_claims_no_more_than_its_slots)
@@ -429,6 +431,32 @@ static TEST(test_a_cancelled_job_that_had_not_begun_does_not_begin)
     free(id);
 }
 
+/* One message to each pod is enough for all that they run of a batch. */
+static TEST(test_a_cancel_of_a_parent_stops_its_children)
+{
+    struct ms_family family = {.fleet = "f",
+                               .queue = "q",
+                               .id = "b",
+                               .kind = "batch"};
+    struct ms_new_job child = {.kind = "noop.echo", .priority = 5};
+    struct ms_cmd cmd = MS_CMD_INIT;
+
+    CHECK_INT(ms_family_build(&cmd, &family, 0, &child, 1, true, 100, NULL), ==,
+              MS_OK);
+    ms_test_run(server, &cmd);
+    ms_station_wake(station);
+    RUN_UNTIL(n_given == 1);
+    ms_station_cancel(station, "b.");
+    ms_station_cancel(station, "other");
+    CHECK(stopped == NULL);
+    ms_station_cancel(station, "b");
+    CHECK(stopped == given[0]);
+    CHECK_INT(stop_reason, ==, MS_STOP_CANCEL);
+    end(given[0], MS_CANCELLED);
+    RUN_UNTIL(ms_station_is_empty(station));
+    CHECK_STR(ms_test_text(server, "HGET %sjob:b state", Q), "dead");
+}
+
 static TEST(test_a_cancel_is_heard_at_the_next_renewal)
 {
     struct ms_cmd cmd = MS_CMD_INIT;
@@ -655,6 +683,7 @@ int main(void)
         BENCHED(test_a_lost_job_that_was_done_is_committed_if_nobody_has_it),
         BENCHED(test_a_claimed_job_is_lost_while_it_is_handed_back),
         BENCHED(test_a_cancelled_job_that_had_not_begun_does_not_begin),
+        BENCHED(test_a_cancel_of_a_parent_stops_its_children),
         BENCHED(test_a_cancel_is_heard_at_the_next_renewal),
         BENCHED(test_leases_it_does_not_know_go_back),
         BENCHED(test_a_finish_survives_a_restart_of_redis),
