@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 --[[
 limit_set: makes a limit or changes it; the next acquire sees it.  What was
 refilled until now was refilled at the old rate.

@@ -15,37 +15,21 @@ struct acquire {
     struct ms_ctx *ctx;
     struct ms_acquire ask;
     struct ms_acquired got;
-    bool clock_stopped;
     struct ms_error error;
 };
 
-static void set_clock(struct acquire *a, bool stopped)
+/* From the first call on: Redis may take a while to come back, and that is not
+ * the job's time either. */
+static void set_clock(struct ms_ctx *ctx, bool stopped)
 {
-    struct ms_slot_child *child = a->ctx->child;
-
-    if (a->clock_stopped == stopped)
-        return;
-    a->clock_stopped = stopped;
-    ms_message_put_clock(&child->frames.out, a->ctx->number, stopped);
-    ms_slot_child_send(child);
+    ms_message_put_clock(&ctx->child->frames.out, ctx->number, stopped);
+    ms_slot_child_send(ctx->child);
 }
 
-/* Waits with the clock stopped; true: a stop is wanted. */
+/* True: a stop is wanted. */
 static bool pass(struct acquire *a, int64_t ms)
 {
-    if (ms > 0)
-        set_clock(a, true);
     return ms_ctx_sleep(a->ctx, ms) != MS_STOP_NONE;
-}
-
-/* Redis may take a while to come back, and that is not the job's time. */
-static struct ms_redis *connection(struct acquire *a)
-{
-    const struct ms_slot_child *child = a->ctx->child;
-
-    if (child->redis == NULL || !ms_redis_is_up(child->redis))
-        set_clock(a, true);
-    return ms_ctx_redis(a->ctx);
 }
 
 /* Takes the cmd.  MS_EDOWN where there is no connection, as for one that
@@ -53,7 +37,7 @@ static struct ms_redis *connection(struct acquire *a)
 static enum ms_err call(struct acquire *a, struct ms_cmd *cmd,
                         struct ms_reply **out_reply)
 {
-    struct ms_redis *redis = connection(a);
+    struct ms_redis *redis = ms_ctx_redis(a->ctx);
 
     if (redis == NULL) {
         ms_cmd_done(cmd);
@@ -156,10 +140,12 @@ enum ms_err ms_ctx_acquire(struct ms_ctx *ctx, const char *scope, int64_t n)
 
     if (err == MS_OK && ms_ctx_stop_wanted(ctx) != MS_STOP_NONE)
         return MS_ECANCELLED;
-    if (err == MS_OK)
+    if (err == MS_OK) {
+        set_clock(ctx, true);
         while (will_pass(err = try_once(&a)))
             ;
-    set_clock(&a, false);
+        set_clock(ctx, false);
+    }
     if (err != MS_OK && err != MS_ECANCELLED)
         ms_ctx_set_error(ctx, "%s", a.error.text);
     return err;
@@ -176,12 +162,13 @@ enum ms_err ms_ctx_drain(struct ms_ctx *ctx, const char *scope,
     if (err == MS_OK) {
         ms_limit_drain_build(&cmd, ctx->child->conf->fleet, scope,
                              retry_after_ms);
+        set_clock(ctx, true);
         err = call(&a, &cmd, &reply);
+        set_clock(ctx, false);
     }
     if (err == MS_OK)
         err = ms_limit_status_parse(reply, scope, &a.error);
     ms_reply_free(reply);
-    set_clock(&a, false);
     if (err != MS_OK)
         ms_ctx_set_error(ctx, "%s", a.error.text);
     return err;

@@ -135,6 +135,41 @@ static TEST(test_queues_without_settings_are_made_known)
     CHECK_INT(seeded.caps[1], ==, 7);
 }
 
+#define LIMITS                                                     \
+    "fleet: f\nqueues: [{ name: mail }]\nlimits:\n"                \
+    "  - { scope: smtp, capacity: 30, refill_per_second: 0.25 }\n" \
+    "  - { scope: web, capacity: 5, refill_per_second: 0 }\n"
+
+static TEST(test_limits_of_the_file_are_made)
+{
+    struct seeded seeded;
+
+    load_conf(LIMITS);
+    run(&seeded, NULL);
+    CHECK_INT(seeded.err, ==, MS_OK);
+    CHECK_INT(ms_test_num(server, "SCARD ms:{f}:limits"), ==, 2);
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:limit:smtp capacity"), "30");
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:limit:smtp refill_per_second"),
+              "0.25");
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:limit:web tokens"), "5");
+}
+
+static TEST(test_limits_that_are_there_stay_field_by_field)
+{
+    struct seeded seeded;
+
+    load_conf(LIMITS);
+    ms_test_text(server, "HSET ms:{f}:limit:smtp capacity 2 tokens 1");
+    run(&seeded, NULL);
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:limit:smtp capacity"), "2");
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:limit:smtp refill_per_second"),
+              "0.25");
+    run(&seeded, NULL); /* the next daemon fills no bucket */
+    ms_test_text(server, "HSET ms:{f}:limit:web tokens 0");
+    run(&seeded, NULL);
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:limit:web tokens"), "0");
+}
+
 static TEST(test_an_unknown_layout_is_refused_and_left_alone)
 {
     struct seeded seeded;
@@ -194,6 +229,9 @@ static TEST(test_a_full_redis_can_be_started_on)
     run(&seeded, NULL);
     CHECK_INT(seeded.err, ==, MS_OK);
     CHECK_STR(ms_test_text(server, "HGET " CFG " max_workers"), "7");
+    load_conf(LIMITS);
+    run(&seeded, NULL);
+    CHECK_INT(seeded.err, ==, MS_OK);
 }
 
 static TEST(test_why_it_failed_is_told)
@@ -226,6 +264,8 @@ int main(void)
         SEED(test_an_empty_redis_gets_schema_queues_and_settings),
         SEED(test_what_is_there_already_stays),
         SEED(test_queues_without_settings_are_made_known),
+        SEED(test_limits_of_the_file_are_made),
+        SEED(test_limits_that_are_there_stay_field_by_field),
         SEED(test_an_unknown_layout_is_refused_and_left_alone),
         SEED(test_a_lost_connection_is_not_the_end),
         SEED(test_a_busy_redis_is_asked_again),
