@@ -10,23 +10,21 @@ void ms_library_version_build(struct ms_cmd *cmd)
     ms_cmd_plain(cmd, "FCALL_RO", "muster_version", "0", NULL);
 }
 
-static bool begins(const char *text, const char *with)
+/* A Redis from before functions were there calls the command unknown. */
+enum ms_err ms_library_error_parse(enum ms_err err, const char *text,
+                                   struct ms_library_found *out_found,
+                                   struct ms_error *error)
 {
-    return strncmp(text, with, strlen(with)) == 0;
-}
+    char why[256]; /* it may lie in `error` */
 
-/* A release from before functions were there calls the command unknown. */
-static enum ms_err error_read(enum ms_err err, const char *text,
-                              struct ms_library_found *out_found,
-                              struct ms_error *error)
-{
-    if (begins(text, "ERR Function not found")) {
+    snprintf(why, sizeof(why), "%s", text);
+    if (strstr(why, "ERR Function not found") != NULL) {
         *out_found = (struct ms_library_found){.version = 0};
         return MS_OK;
     }
-    if (begins(text, "ERR unknown command"))
+    if (strstr(why, "ERR unknown command") != NULL)
         err = MS_ENOTSUP;
-    return ms_error_set(error, err, "%s", text);
+    return ms_error_set(error, err, "%s", why);
 }
 
 static enum ms_err document_read(const char *text, size_t len,
@@ -61,7 +59,8 @@ enum ms_err ms_library_version_parse(enum ms_err err,
                                      struct ms_error *error)
 {
     if (reply->type == MS_REPLY_ERROR)
-        return error_read(err, ms_reply_error(reply), out_found, error);
+        return ms_library_error_parse(err, ms_reply_error(reply), out_found,
+                                      error);
     if (err != MS_OK)
         return ms_error_set(error, err, "no answer (%s)", ms_err_name(err));
     if (reply->type != MS_REPLY_STR)

@@ -41,6 +41,11 @@ enum ms_err ms_library_version_parse(enum ms_err err,
                                      struct ms_library_found *out_found,
                                      struct ms_error *error);
 
+/* The same where only the error's text is at hand. */
+enum ms_err ms_library_error_parse(enum ms_err err, const char *text,
+                                   struct ms_library_found *out_found,
+                                   struct ms_error *error);
+
 /* FUNCTION LOAD REPLACE of our text.  Answers the library's name. */
 void ms_library_load_build(struct ms_cmd *cmd);
 

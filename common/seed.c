@@ -1,6 +1,8 @@
 #include "common/seed.h"
 
 #include <ev.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +13,8 @@
 #include "common/mem.h"
 #include "common/schedule.h"
 
-#define AGAIN_S 0.5
+#define AGAIN_S     0.5
+#define MAX_PAYLOAD (1024 * 1024) /* what the functions take for granted */
 
 struct ms_seed {
     struct ms_seed_options options;
@@ -46,6 +49,18 @@ static const struct ms_queue_conf *find_conf(const struct ms_seed *seed,
         if (strcmp(conf->queues[i].name, queue) == 0)
             return &conf->queues[i];
     return NULL;
+}
+
+/* The functions know no configuration: their bound is with the queue. */
+static void add_max_payload(const struct ms_seed *seed, struct pairs *pairs)
+{
+    char bytes[32];
+
+    if (seed->options.conf->max_payload_bytes == MAX_PAYLOAD)
+        return;
+    snprintf(bytes, sizeof(bytes), "%" PRId64,
+             seed->options.conf->max_payload_bytes);
+    add_pair("max_payload", bytes, pairs);
 }
 
 /* ---- flow ---- */
@@ -177,6 +192,7 @@ static void seed_queue(struct ms_seed *seed)
     conf = find_conf(seed, seed->queues[seed->at]);
     if (conf != NULL)
         ms_queue_conf_each(conf, add_pair, &pairs);
+    add_max_payload(seed, &pairs);
     ms_enqueue_register_build(&cmd, fleet, seed->queues[seed->at]);
     ms_redis_send(seed->options.redis, &cmd, 0, NULL, NULL);
     ms_configure_build(&cmd, fleet, seed->queues[seed->at], true,

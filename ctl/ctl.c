@@ -24,6 +24,7 @@ const struct ms_command *const ms_commands[] = {
     ms_commands_cron,
     ms_commands_task,
     ms_commands_limit,
+    ms_commands_functions,
     NULL,
 };
 

@@ -327,6 +327,28 @@ static void check_leader(struct doctor *d)
     ms_buf_done(&text);
 }
 
+/* Only clients that are not ours need it. */
+static void check_functions(struct doctor *d)
+{
+    struct ms_library_found found = {0};
+    struct ms_error why = {""};
+    char detail[600];
+    enum ms_err err = ms_view_library(d->client, &found, &why);
+
+    if (err != MS_OK)
+        snprintf(detail, sizeof(detail), "%s", why.text);
+    else if (found.version == 0)
+        snprintf(detail, sizeof(detail), "not loaded");
+    else
+        snprintf(detail, sizeof(detail), "version %lld, ours is %lld",
+                 (long long)found.version, (long long)ms_library.version);
+    finding(d, "functions",
+            err == MS_OK && found.version >= ms_library.version ? "ok" : "warn",
+            "start a coordinator whose user may FUNCTION and FCALL_RO, or run "
+            "`musterctl functions load`: FCALL muster_enqueue needs them",
+            detail);
+}
+
 void ms_doctor_run(struct ms_client *client, struct ms_json *json,
                    bool *out_healthy)
 {
@@ -351,5 +373,6 @@ void ms_doctor_run(struct ms_client *client, struct ms_json *json,
     check_schema(&d);
     check_pods(&d);
     check_leader(&d);
+    check_functions(&d);
     *out_healthy = d.healthy;
 }

@@ -6,6 +6,7 @@
 
 #include "common/admin.h"
 #include "common/job.h"
+#include "common/library.h"
 #include "ctl/client.h"
 
 /* Names, sorted; a zeroed struct holds none. */
@@ -58,6 +59,11 @@ enum ms_err ms_view_job(struct ms_client *client, const char *queue,
 enum ms_err ms_view_find_job(struct ms_client *client, const char *queue,
                              const char *id, char **out_queue,
                              struct ms_error *error);
+
+/* Which library of functions the Redis has; version 0: none. */
+enum ms_err ms_view_library(struct ms_client *client,
+                            struct ms_library_found *out_found,
+                            struct ms_error *error);
 
 /* Sends a message to the inbox of every pod that declared the queue. */
 enum ms_err ms_view_tell_queue(struct ms_client *client, const char *queue,

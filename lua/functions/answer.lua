@@ -17,6 +17,16 @@ local function json_number(value)
     return n and string.format("%.0f", n) or "null"
 end
 
+local function json_share(value) -- of 1
+    local n = tonumber(value)
+    return n and n >= 0 and n <= 1 and string.format("%.6g", n) or "null"
+end
+
+-- What our own scripts encoded.
+local function json_list(value)
+    return value and string.sub(value, 1, 1) == "[" and value or "[]"
+end
+
 local function json_flag(value)
     return value and "true" or "false"
 end

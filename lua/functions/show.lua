@@ -1,7 +1,8 @@
 --[[
 muster_job: one job.  ARGS ID.  The document of `musterctl job show`, but that
 payload and result are texts, because they are not parsed here: the JSON as it
-came; null for msgpack (`enc` says which it is).  Error UNKNOWN.
+came; null for msgpack (`enc` says which it is).  There is no cursor, which is
+msgpack, and no chunks.  Error UNKNOWN.
 
 muster_queue: one queue.  No ARGS.  The document of `musterctl queue show`.
 
@@ -12,11 +13,14 @@ local SHOWN = {
     {"state", json_text}, {"priority", json_number}, {"enc", json_text},
     {"payload", json_text}, {"attempts", json_number},
     {"max_attempts", json_known}, {"crashes", json_number},
+    {"throttles", json_number},
     {"fence", json_known}, {"pod", json_text}, {"created_ms", json_known},
     {"ready_ms", json_known}, {"started_ms", json_known},
     {"finished_ms", json_known}, {"due_ms", json_known},
-    {"expires_ms", json_known}, {"parent", json_text}, {"group", json_text},
-    {"unique", json_text}, {"error", json_text}, {"result", json_text},
+    {"expires_ms", json_known}, {"progress", json_share},
+    {"parent", json_text}, {"chunk", json_number}, {"group", json_text},
+    {"unique", json_text}, {"error", json_text}, {"errors", json_list},
+    {"result", json_text},
     {"timeout_ms", json_known},
 }
 
@@ -25,7 +29,9 @@ local function fill_in(job, id, q)
     job.id, job.queue = id, q.name
     job.state = job.state or "ready"
     job.priority = job.priority or "5"
-    job.attempts, job.crashes = job.attempts or "0", job.crashes or "0"
+    for _, name in ipairs({"attempts", "crashes", "throttles"}) do
+        job[name] = job[name] or "0"
+    end
     if job.state ~= "scheduled" then
         job.ready_ms = job.ready_ms or job.created_ms
     end

@@ -448,6 +448,13 @@ static TEST(test_a_job_is_shown_as_musterctl_shows_it)
     CHECK_STR(member(shown, "priority"), "5");
     CHECK_STR(member(shown, "due_ms"), "null");
     CHECK_STR(member(shown, "cancel_requested"), "false");
+    CHECK_STR(member(shown, "progress"), "null");
+    CHECK_STR(member(shown, "errors"), "[]");
+    ms_test_cmd(core->redis, "HSET %s progress 0.25", K("job:a"));
+    FAIL(core, "p1", "a", fence);
+    CHECK_CONTAINS(member(CALL("job", CFG, "a"), "errors"), "\"attempt\":1");
+    CHECK_STR(member(CALL("job", CFG, "a"), "progress"), "0.25");
+    CHECK_STR(member(CALL("job", CFG, "a"), "state"), "scheduled");
     ENQUEUE(core, .id = "b", .payload = "\xff", .payload_len = 1);
     CHECK_STR(member(CALL("job", CFG, "b"), "enc"), "msgpack");
     CHECK_STR(member(CALL("job", CFG, "b"), "payload"), "null");

@@ -170,6 +170,20 @@ static TEST(test_limits_that_are_there_stay_field_by_field)
     CHECK_STR(ms_test_text(server, "HGET ms:{f}:limit:web tokens"), "0");
 }
 
+/* Functions know no configuration. */
+static TEST(test_the_bound_of_payloads_goes_with_the_queue)
+{
+    static char other[] = "other", mail[] = "mail";
+    char *const queues[] = {other, mail, NULL};
+    struct seeded seeded;
+
+    load_conf("fleet: f\nmax_payload: 5MiB\nqueues: [ { name: mail } ]\n");
+    run(&seeded, queues);
+    CHECK_INT(ms_test_num(server, "HGET " CFG " max_payload"), ==, 5 << 20);
+    CHECK_INT(ms_test_num(server, "HGET ms:{f/other}:cfg max_payload"), ==,
+              5 << 20);
+}
+
 static TEST(test_an_unknown_layout_is_refused_and_left_alone)
 {
     struct seeded seeded;
@@ -266,6 +280,7 @@ int main(void)
         SEED(test_queues_without_settings_are_made_known),
         SEED(test_limits_of_the_file_are_made),
         SEED(test_limits_that_are_there_stay_field_by_field),
+        SEED(test_the_bound_of_payloads_goes_with_the_queue),
         SEED(test_an_unknown_layout_is_refused_and_left_alone),
         SEED(test_a_lost_connection_is_not_the_end),
         SEED(test_a_busy_redis_is_asked_again),
