@@ -56,6 +56,10 @@ local function make_known(q)
     end
 end
 
+local function packed_options(job)
+    return next(job.o) and cmsgpack.pack(job.o) or ""
+end
+
 -- Runs the script.  Returns the ids (their own, or those that stand for
 -- them), which of them are deduplicated, and the script's answer; or nil and
 -- why not.
@@ -67,7 +71,7 @@ local function enqueue(q, jobs, token)
         ids[i] = job.id or fresh_id(q.t, q.salt .. i)
         add_key(q, "job:" .. ids[i])
         args[3 * i - 2], args[3 * i - 1] = job.kind, job.payload
-        args[3 * i] = next(job.o) and cmsgpack.pack(job.o) or ""
+        args[3 * i] = packed_options(job)
     end
     make_known(q)
     local answer = ops.enqueue(q.keys, args)
@@ -101,7 +105,7 @@ register("muster_enqueue", function(keys, args)
     end
     prepare(q)
     local job, call = nil, {}
-    job, why = read_job(args[1], args[2], args, 3, #args, q.max_payload, call)
+    job, why = read_job(args, 1, 3, #args, {most = q.max_payload, call = call})
     if not job then
         return refuse(why)
     end
@@ -115,9 +119,9 @@ register("muster_enqueue", function(keys, args)
     })
 end)
 
--- All jobs of a call, or nil and what is wrong with which.
-local function read_jobs(q, args)
-    local jobs, i = {}, 2
+-- All jobs of a call from `i` on, or nil and what is wrong with which.
+local function read_jobs(args, i, how)
+    local jobs = {}
     while i <= #args do
         local n = whole(args[i + 2] or "", 0, 100)
         local last = i + 2 + 2 * (n or 0)
@@ -127,8 +131,7 @@ local function read_jobs(q, args)
         elseif #jobs == JOBS_MAX then
             why = "INVALID arguments: more than 500 jobs in a call"
         else
-            job, why = read_job(args[i], args[i + 1], args, i + 3, last,
-                                q.max_payload)
+            job, why = read_job(args, i, i + 3, last, how)
         end
         if not job then
             return nil, why .. " (job " .. #jobs + 1 .. ")"
@@ -151,7 +154,7 @@ register("muster_enqueue_many", function(keys, args)
         return refuse(why)
     end
     prepare(q)
-    jobs, why = read_jobs(q, args)
+    jobs, why = read_jobs(args, 2, {most = q.max_payload})
     if not jobs then
         return refuse(why)
     end

@@ -41,6 +41,15 @@ local function tell_pod(q, pod, id)
     end
 end
 
+-- Which pods run a parent's children is not known here: each one looks.
+local function tell_pods(q, id)
+    local pods = redis.pcall("ZRANGE", fleet_key(q, "members:" .. q.name), 0,
+                             99)
+    for _, pod in ipairs(type(pods) == "table" and pods or {}) do
+        tell_pod(q, pod, id)
+    end
+end
+
 register("muster_cancel", function(keys, args)
     local q, why = open_job(keys, args, 2)
     if not q then
@@ -53,6 +62,8 @@ register("muster_cancel", function(keys, args)
     local answer = ops.cancel(q.keys, {actor})
     if answer[1] == "requested" and answer[2] ~= "" then
         tell_pod(q, answer[2], args[1])
+    elseif answer[1] == "requested" then
+        tell_pods(q, args[1])
     end
     return result_of(args[1], answer[1])
 end, {"allow-oom"})

@@ -16,6 +16,7 @@ wrapped into a function of its keys and arguments at build time.
 -- @release
 local ops = {}
 -- @operation enqueue
+-- @operation add_children
 -- @operation cancel
 -- @operation retry
 -- @operation run_now
@@ -27,5 +28,6 @@ local ops = {}
 -- @part queue
 -- @part options
 -- @part enqueue
+-- @part batch
 -- @part job
 -- @part show

@@ -72,7 +72,9 @@ local function set_option(job, name, value)
         return "INVALID " .. name .. ": it is said twice"
     end
     job.said[name] = true
-    if NUMBERS[name] then
+    if job.forbidden and job.forbidden[name] then
+        return "INVALID " .. name .. ": a child of a batch has none"
+    elseif NUMBERS[name] then
         return set_number(job, name, value)
     elseif TEXTS[name] then
         return TEXTS[name](job, value)
@@ -121,12 +123,15 @@ local function check_payload(job, most)
     end
 end
 
--- Reads kind, payload and the options from `args`; `first` and `last` bound
--- the options.  Returns the job, or nil and what is wrong.
-local function read_job(kind, payload, args, first, last, most, call)
+-- Reads a job whose kind stands at `at`, with options from `first` to `last`.
+-- `how.most` bounds the payload; `how.forbidden` names options that do not count
+-- here; `how.call` gets the token where one may be said.  Returns the job, or
+-- nil and what is wrong.
+local function read_job(args, at, first, last, how)
+    local kind = args[at]
     local job = {
-        kind = kind, payload = payload, enc = "json", o = {}, said = {},
-        call = call,
+        kind = kind, payload = args[at + 1], enc = "json", o = {}, said = {},
+        call = how.call, forbidden = how.forbidden,
     }
     local why = not is_name(kind) and not_one_of("kind", kind, "a name")
     if not why and (last - first) % 2 == 0 then
@@ -135,7 +140,7 @@ local function read_job(kind, payload, args, first, last, most, call)
     for i = first, last, 2 do
         why = why or set_option(job, args[i], args[i + 1])
     end
-    why = why or check_together(job.said) or check_payload(job, most)
+    why = why or check_together(job.said) or check_payload(job, how.most)
     if why then
         return nil, why
     end

@@ -249,6 +249,88 @@ static TEST(test_many_jobs_travel_in_one_call)
               "1");
 }
 
+/* ---- a parent and its children ---- */
+
+static TEST(test_a_batch_ends_with_its_last_child)
+{
+    struct ms_core *core = *state;
+    const char *answer = CALL("batch", CFG, "b", "report", "{}", "2",
+                              "on_complete", "tell", "policy", "continue", "k",
+                              "1", "0", "k", "2", "1", "priority", "1");
+    int64_t fence;
+
+    CHECK_STR(member(answer, "children"), "2");
+    CHECK_STR(member(answer, "added"), "2");
+    CHECK_STR(member(answer, "state"), "waiting");
+    CHECK_STR(ms_core_field(core, "b.0", "enc"), "json");
+    fence = ms_core_claim_one(core, "p1", "b.1");
+    DONE(core, "p1", "b.1", fence);
+    fence = ms_core_claim_one(core, "p1", "b.0");
+    CHECK_STR(ms_core_state(core, "b"), "waiting");
+    DONE(core, "p1", "b.0", fence);
+    CHECK_STR(ms_core_state(core, "b"), "done");
+    ms_core_claim_one(core, "p1", "b:complete");
+    CHECK_STR(ms_core_field(core, "b:complete", "kind"), "tell");
+}
+
+static TEST(test_a_batch_of_several_calls_each_of_which_may_be_repeated)
+{
+    struct ms_core *core = *state;
+
+    for (int i = 0; i < 2; i++)
+        CHECK_STR(member(CALL("batch", CFG, "b", "report", "{}", "1", "open",
+                              "1", "k", "1", "0", "k", "2", "0"),
+                         "children"),
+                  "2");
+    CHECK_CONTAINS(CALL("batch", CFG, "b", "report", "{}", "1", "first", "7",
+                        "k", "1", "0"),
+                   "STATE batch 'b' has 2 children");
+    for (int i = 0; i < 2; i++)
+        CHECK_STR(member(CALL("batch", CFG, "b", "report", "{}", "1", "first",
+                              "2", "k", "3", "0"),
+                         "children"),
+                  "3");
+    CHECK_INT(ms_core_depth(core, "k"), ==, 3);
+    CHECK_CONTAINS(CALL("batch", CFG, "b", "report", "{}", "1", "first", "3",
+                        "k", "3", "0"),
+                   "takes no more");
+    CHECK_STR(member(CALL("cancel", CFG, "b"), "result"), "cancelled");
+    CHECK_INT(ms_core_depth(core, "k"), ==, 0);
+}
+
+static TEST(test_bad_batches_are_refused)
+{
+    static const struct {
+        const char *args[10];
+        const char *why;
+    } cases[] = {
+        {{"b", "report", "{}"}, "arguments"},
+        {{"b", "report", "{}", "1"}, "arguments"},
+        {{"b.1", "report", "{}", "0"}, "id: 'b.1'"},
+        {{"", "report", "{}", "0"}, "id: ''"},
+        {{"b", "", "{}", "0"}, "kind: ''"},
+        {{"b", "dump.import", "{}", "0"}, "is an import's"},
+        {{"b", "report", "x", "0"}, "is no JSON"},
+        {{"b", "report", "{}", "1", "policy", "sometimes"}, "policy"},
+        {{"b", "report", "{}", "1", "on_complete", "a b"}, "on_complete"},
+        {{"b", "report", "{}", "1", "first", "-1"}, "first"},
+        {{"b", "report", "{}", "1", "open", "yes"}, "open"},
+        {{"b", "report", "{}", "1", "priority", "3"}, "none of a batch"},
+        {{"b", "report", "{}", "0", "k", "1", "1", "id", "x"},
+         "id: a child of a batch has none (job 1)"},
+        {{"b", "report", "{}", "0", "k", "1", "1", "unique", "x"},
+         "unique: a child"},
+        {{"b", "report", "{}", "0", "dump.import", "1", "0"}, "no child"},
+    };
+    struct ms_core *core = *state;
+
+    for (size_t i = 0; i < MS_COUNT_OF(cases); i++)
+        refused(core, ms_fcall_texts(core->redis, "batch", CFG, cases[i].args),
+                cases[i].why);
+    CALL("enqueue", CFG, "k", "1", "id", "b");
+    CHECK_CONTAINS(CALL("batch", CFG, "b", "report", "{}", "0"), "STATE");
+}
+
 /* ---- what is refused ---- */
 
 static TEST(test_bad_input_is_named_and_nothing_is_stored)
@@ -410,6 +492,21 @@ static TEST(test_a_cancel_tells_the_pod_at_once)
               "cancel q a");
 }
 
+static TEST(test_a_cancel_of_a_parent_tells_all_pods)
+{
+    struct ms_core *core = *state;
+
+    ms_test_cmd(core->redis, "HSET %s host h", F("pod:p1"));
+    ms_test_cmd(core->redis, "ZADD %s 1 p1 2 gone", F("members:q"));
+    CALL("batch", CFG, "b", "report", "{}", "0", "k", "1", "0");
+    ms_core_claim_one(core, "p1", "b.0");
+    CHECK_STR(member(CALL("cancel", CFG, "b"), "result"), "requested");
+    CHECK_STR(ms_test_text(core->redis, "LPOP %s", F("pod:p1:inbox")),
+              "cancel q b");
+    CHECK_INT(ms_test_num(core->redis, "EXISTS %s", F("pod:gone:inbox")), ==,
+              0);
+}
+
 static TEST(test_a_cancel_of_a_pod_that_is_gone_leaves_no_inbox)
 {
     struct ms_core *core = *state;
@@ -549,10 +646,10 @@ static TEST(test_a_redis_without_it_says_so)
 
 /* ---- anything at all ---- */
 
-static const char *const names[] = {"enqueue", "enqueue_many", "cancel",
-                                    "retry",   "run_now",      "delete",
-                                    "pause",   "resume",       "job",
-                                    "queue",   "version"};
+static const char *const names[] = {"enqueue", "enqueue_many", "batch",
+                                    "cancel",  "retry",        "run_now",
+                                    "delete",  "pause",        "resume",
+                                    "job",     "queue",        "version"};
 static const char *const words[] = {"",
                                     "k",
                                     "a",
@@ -670,6 +767,9 @@ int main(void)
         FUNCTIONS(test_a_call_without_a_token_leaves_none),
         FUNCTIONS(test_the_first_job_makes_its_queue_known),
         FUNCTIONS(test_many_jobs_travel_in_one_call),
+        FUNCTIONS(test_a_batch_ends_with_its_last_child),
+        FUNCTIONS(test_a_batch_of_several_calls_each_of_which_may_be_repeated),
+        FUNCTIONS(test_bad_batches_are_refused),
         FUNCTIONS(test_bad_input_is_named_and_nothing_is_stored),
         FUNCTIONS(test_a_key_that_names_no_queue_is_refused),
         FUNCTIONS(test_one_bad_job_of_many_is_named_by_its_place),
@@ -678,6 +778,7 @@ int main(void)
         FUNCTIONS(test_a_full_redis_refuses_jobs_and_lets_the_rest_pass),
         FUNCTIONS(test_a_job_goes_through_its_life_by_functions),
         FUNCTIONS(test_a_cancel_tells_the_pod_at_once),
+        FUNCTIONS(test_a_cancel_of_a_parent_tells_all_pods),
         FUNCTIONS(test_a_cancel_of_a_pod_that_is_gone_leaves_no_inbox),
         FUNCTIONS(test_a_chunk_is_left_to_its_parent),
         FUNCTIONS(test_a_job_is_shown_as_musterctl_shows_it),
