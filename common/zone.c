@@ -7,8 +7,7 @@
 
 #include "common/mem.h"
 
-static const char *const utc_names[] = {"UTC", "Etc/UTC", "GMT", "Etc/GMT",
-                                        "Z"};
+static const char *const utc_names[] = {"UTC", "Etc/UTC", "GMT", "Etc/GMT"};
 
 static bool is_utc(const char *name)
 {
@@ -18,7 +17,8 @@ static bool is_utc(const char *name)
     return false;
 }
 
-/* "Europe/Berlin", "Etc/GMT+3"; nothing that leads out of the folder. */
+/* "Europe/Berlin", "Etc/GMT+3"; nothing that leads out of the folder, that
+ * counts leap seconds, or that is another zone on each host. */
 static bool is_well_formed(const char *name)
 {
     size_t len = strnlen(name, MS_ZONE_NAME_MAX + 1);
@@ -26,6 +26,7 @@ static bool is_well_formed(const char *name)
                                "abcdefghijklmnopqrstuvwxyz0123456789_+-/");
 
     return len > 0 && len <= MS_ZONE_NAME_MAX && good == len &&
+           strncmp(name, "right/", 6) != 0 && strcmp(name, "localtime") != 0 &&
            name[0] != '/' && name[len - 1] != '/' && strstr(name, "//") == NULL;
 }
 

@@ -14,9 +14,10 @@
 
 #define INTERVAL_MS 1000
 #define SOON_MS     5
-#define LOOK_MAX    50   /* schedules a run */
-#define CHANGED_MS  100  /* until it is read again */
-#define AGAIN_MS    3000 /* after a failure */
+#define LOOK_MAX    50    /* schedules a run */
+#define CHANGED_MS  100   /* until it is read again */
+#define AGAIN_MS    3000  /* after a failure that may pass: a full queue */
+#define BROKEN_MS   30000 /* after one that somebody has to mend */
 
 enum state {
     READING,
@@ -39,6 +40,7 @@ struct item {
     struct ms_cron_task *cron;
     enum state state;
     char *name;
+    char *said; /* why it failed the last time; NULL: it did not */
     bool has_schedule;
     struct ms_schedule schedule;
     struct ms_schedule_due due;
@@ -84,6 +86,7 @@ static void cron_stop(void *arg)
         struct item *item = &cron->items[i];
 
         free(item->name);
+        free(item->said);
         if (item->has_schedule)
             ms_schedule_done(&item->schedule);
     }
@@ -155,29 +158,44 @@ static bool is_the_schedules(enum ms_err err)
            err != MS_ELOADING && err != MS_EREADONLY;
 }
 
+static int64_t again_ms(enum ms_err err)
+{
+    return err == MS_EFULL || err == MS_EAUTH ? AGAIN_MS : BROKEN_MS;
+}
+
+/* Once for each new reason. */
+static void item_complain(const struct item *item, enum ms_err err,
+                          const char *text)
+{
+    bool told = item->said != NULL && strcmp(item->said, text) == 0;
+    char quoted[256];
+
+    ms_log(told ? MS_DEBUG : MS_WARN, "cron", "failed",
+           "schedule=%s err=%s why=%s retry_ms=%lld", item->name,
+           ms_err_name(err), ms_log_quote(text, quoted, sizeof(quoted)),
+           (long long)again_ms(err));
+}
+
+/* A schedule's own failure is told in its hash and is none of the task's. */
 static void item_fail(struct item *item, enum ms_err err, const char *text)
 {
     struct ms_cron_task *cron = item->cron;
     struct ms_cmd cmd = MS_CMD_INIT;
-    char quoted[256];
 
     if (err == MS_EBUSY) { /* somebody has changed it: read it again */
         item_wants(item, cron->now_ms + CHANGED_MS);
         item_end(item);
         return;
     }
-    if (err != MS_ENOENT)
-        cron_note(cron, err, item->name, text);
     if (!is_the_schedules(err)) {
+        cron_note(cron, err, item->name, text);
         item_end(item);
         return;
     }
-    ms_log(MS_WARN, "cron", "failed", "schedule=%s err=%s why=%s retry_ms=%d",
-           item->name, ms_err_name(err),
-           ms_log_quote(text, quoted, sizeof(quoted)), AGAIN_MS);
+    item_complain(item, err, text);
     item_set_state(item, NOTING);
-    ms_schedule_note_build(&cmd, cron->duty.fleet, item->name, text, AGAIN_MS,
-                           cron->duty.term->epoch);
+    ms_schedule_note_build(&cmd, cron->duty.fleet, item->name, text,
+                           again_ms(err), cron->duty.term->epoch);
     ms_gate_send(cron->gate, &cmd, on_noted, item);
 }
 
@@ -398,11 +416,15 @@ static void on_record(enum ms_err err, const struct ms_reply *reply, void *arg)
     struct item *item = arg;
     const struct ms_schedule *s = &item->schedule;
     struct ms_error error = {""};
+    const char *said;
 
-    if (err != MS_OK)
+    if (err != MS_OK) {
         ms_error_set(&error, err, "%s", ms_reply_error(reply));
-    else
+    } else {
+        said = ms_reply_str(ms_reply_field(reply, "last_error"), NULL);
+        item->said = said == NULL ? NULL : ms_xstrdup(said);
         err = ms_schedule_parse(item->name, reply, &item->schedule, &error);
+    }
     item->has_schedule = err == MS_OK;
     if (err == MS_OK && s->pending_id != NULL && s->pending_queue != NULL) {
         pending_start(item, s->pending_id, s->pending_slot_ms,

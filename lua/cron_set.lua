@@ -31,6 +31,7 @@ for i = 4, #ARGV, 2 do
 end
 call("HSETNX", schedule, "created_ms", now_ms())
 if seed and new == 0 and have > 0 then
+    call("ZADD", crons, "NX", 0, ARGV[1]) -- should it have got lost
     return {"ok", have}
 end
 call("HSET", schedule, "version", have + 1, "next_ms", ARGV[3])

@@ -498,6 +498,7 @@ static void wired_init(struct wired *w, int64_t slot)
     world_init(&loads, server);
     enqueue(&loads, "mail", "first", "noop.echo", "\x80", 1, false);
     ms_test_cmd(server, "DEL " JOBS "stats");
+    ms_tasks_free(loads.duty.tasks);
     world_done(&loads);
     w->loop = ev_loop_new(EVFLAG_AUTO);
     w->proxy = ms_test_proxy_new(w->loop, server);
@@ -622,7 +623,7 @@ static TEST(test_broken_schedules_do_not_stop_the_others)
     run(&f);
     CHECK_INT(enqueued(), ==, 1);
     CHECK(has_job("a", slot));
-    CHECK(last_error(&f.w, "cron")[0] != '\0');
+    CHECK_STR(last_error(&f.w, "cron"), "");
     CHECK_CONTAINS(ms_test_text(server, "HGET ms:{main}:cron:line last_error"),
                    "cron: ");
     CHECK_CONTAINS(ms_test_text(server, "HGET ms:{main}:cron:zone last_error"),
@@ -666,7 +667,7 @@ static TEST(test_a_full_queue_is_waited_for)
     run(&f);
     CHECK(is_pending());
     CHECK_CONTAINS(field("last_error"), "max_length");
-    CHECK_CONTAINS(last_error(&f.w, "cron"), "a: ");
+    CHECK_STR(last_error(&f.w, "cron"), ""); /* the schedule's, not its */
     ms_test_cmd(server, "HSET " JOBS "cfg max_length 2");
     ms_test_cmd(server, "ZADD ms:{main}:crons 5 a"); /* its three seconds */
     run_once(&f.w, "cron");

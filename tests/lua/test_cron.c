@@ -166,6 +166,9 @@ static TEST(test_a_seed_writes_what_is_absent)
     CHECK_STR(field(core, "version"), "2");
     CHECK_STR(field(core, "next_ms"), "5000");
     CHECK_STR(score(core), "inf");
+    ms_test_cmd(core->redis, "DEL %s", F("crons"));
+    CHECK_INT(seed(core), ==, MS_OK);
+    CHECK_STR(score(core), "0"); /* the leader looks where it belongs */
     ms_test_cmd(core->redis, "HDEL %s misfire", S);
     CHECK_INT(seed(core), ==, MS_OK);
     CHECK_STR(field(core, "misfire"), "once");

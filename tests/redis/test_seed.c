@@ -170,6 +170,42 @@ static TEST(test_limits_that_are_there_stay_field_by_field)
     CHECK_STR(ms_test_text(server, "HGET ms:{f}:limit:web tokens"), "0");
 }
 
+#define SCHEDULES                                                 \
+    "fleet: f\nqueues: [{ name: mail }]\n"                        \
+    "limits: [{ scope: s, capacity: 1, refill_per_second: 1 }]\n" \
+    "schedules:\n"                                                \
+    "  - { name: a, cron: '@daily', kind: k, queue: mail }\n"     \
+    "  - { name: b, cron: '@hourly', kind: k, payload: [1] }\n"
+
+static TEST(test_schedules_of_the_file_are_made)
+{
+    struct seeded seeded;
+
+    load_conf(SCHEDULES);
+    run(&seeded, NULL);
+    CHECK_INT(seeded.err, ==, MS_OK);
+    CHECK_INT(ms_test_num(server, "ZCARD ms:{f}:crons"), ==, 2);
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:cron:a queue"), "mail");
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:cron:b queue"), "default");
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:cron:b payload"), "[1]");
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:cron:b next_ms"), "0");
+}
+
+static TEST(test_schedules_that_are_there_stay_field_by_field)
+{
+    struct seeded seeded;
+
+    load_conf(SCHEDULES);
+    run(&seeded, NULL);
+    ms_test_text(server, "HSET ms:{f}:cron:a cron @yearly next_ms 7");
+    ms_test_text(server, "HDEL ms:{f}:cron:b tz");
+    run(&seeded, NULL);
+    CHECK_INT(seeded.err, ==, MS_OK);
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:cron:a cron"), "@yearly");
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:cron:a next_ms"), "7");
+    CHECK_STR(ms_test_text(server, "HGET ms:{f}:cron:b tz"), "UTC");
+}
+
 /* Functions know no configuration. */
 static TEST(test_the_bound_of_payloads_goes_with_the_queue)
 {
@@ -280,6 +316,8 @@ int main(void)
         SEED(test_queues_without_settings_are_made_known),
         SEED(test_limits_of_the_file_are_made),
         SEED(test_limits_that_are_there_stay_field_by_field),
+        SEED(test_schedules_of_the_file_are_made),
+        SEED(test_schedules_that_are_there_stay_field_by_field),
         SEED(test_the_bound_of_payloads_goes_with_the_queue),
         SEED(test_an_unknown_layout_is_refused_and_left_alone),
         SEED(test_a_lost_connection_is_not_the_end),

@@ -424,10 +424,23 @@ static TEST(test_daylight_saving_goes_on_for_ever)
 static TEST(test_an_unknown_zone_is_an_error)
 {
     static const char *const bad[] = {
-        "",          "Europe/Nowhere",   "europe/berlin!", "/etc/localtime",
-        "../passwd", "Europe",           "Europe/",        "CET-1CEST",
-        ":UTC",      "Europe//Berlin",   "zone.tab",       "Europe/Berlin\n",
-        "tzdata.zi", "Europe/../Europe", "Mars/Phobos",
+        "",
+        "Europe/Nowhere",
+        "europe/berlin!",
+        "/etc/localtime",
+        "../passwd",
+        "Europe",
+        "Europe/",
+        "CET-1CEST",
+        ":UTC",
+        "Europe//Berlin",
+        "zone.tab",
+        "Europe/Berlin\n",
+        "tzdata.zi",
+        "Europe/../Europe",
+        "Mars/Phobos",
+        "localtime",
+        "right/Europe/Berlin",
     };
     struct ms_cron cron = parsed("* * * * *");
     int64_t at = -7;
@@ -603,6 +616,27 @@ static int64_t random_minute(const struct ms_zone *zone)
     return change / 60 * 60 + ((int64_t)dice(3 * 1440) - 2 * 1440) * 60;
 }
 
+/* Whatever is taken has a next time. */
+static TEST(test_random_text_is_refused_or_fires)
+{
+    static const char alphabet[] = "0123459*/,-@ \tmonjaFRIevry?\xff";
+    char line[40];
+
+    dice_state = ms_test_seed();
+    for (int round = 0; round < 20000; round++) {
+        size_t len = dice(sizeof(line) - 1);
+        struct ms_cron cron;
+        int64_t at = 0;
+
+        for (size_t i = 0; i < len; i++)
+            line[i] = dice(3) == 0 ? (i % 2 ? ' ' : '*')
+                                   : alphabet[dice(sizeof(alphabet) - 1)];
+        line[len] = '\0';
+        if (ms_cron_parse(line, &cron, NULL) == MS_OK)
+            CHECK_INT(ms_cron_next(&cron, "UTC", 0, &at, NULL), ==, MS_OK);
+    }
+}
+
 static TEST(test_next_is_what_a_daemon_that_never_sleeps_would_do)
 {
     static const char *const zones[] = {
@@ -681,6 +715,7 @@ int main(void)
         RUN(test_an_unknown_zone_is_an_error),
         RUN(test_the_zone_of_the_process_is_put_back),
         RUN(test_each_tells_the_times_of_a_span),
+        RUN(test_random_text_is_refused_or_fires),
         RUN(test_next_is_what_a_daemon_that_never_sleeps_would_do),
     };
 
