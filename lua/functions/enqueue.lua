@@ -17,6 +17,7 @@ A call that shows a token can be repeated for ten minutes and gets the first
 call's answer, whatever has become of the jobs.
 ]]
 local JOBS_MAX, MAX_PAYLOAD = 500, 1048576
+local CALL_BYTES_MAX = 16 * 1024 * 1024 -- Redis does nothing else meanwhile
 local BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 -- A ULID.  `salt` differs between any two calls, also within a microsecond.
@@ -121,7 +122,7 @@ end)
 
 -- All jobs of a call from `i` on, or nil and what is wrong with which.
 local function read_jobs(args, i, how)
-    local jobs = {}
+    local jobs, bytes = {}, 0
     while i <= #args do
         local n = whole(args[i + 2] or "", 0, 100)
         local last = i + 2 + 2 * (n or 0)
@@ -132,6 +133,11 @@ local function read_jobs(args, i, how)
             why = "INVALID arguments: more than 500 jobs in a call"
         else
             job, why = read_job(args, i, i + 3, last, how)
+            bytes = bytes + #args[i + 1]
+        end
+        if job and bytes > CALL_BYTES_MAX and #jobs > 0 then
+            job, why = nil, string.format("INVALID payload: more than %.0f " ..
+                "bytes in a call", CALL_BYTES_MAX)
         end
         if not job then
             return nil, why .. " (job " .. #jobs + 1 .. ")"

@@ -429,6 +429,27 @@ static TEST(test_a_payload_over_max_payload_is_refused)
     free(args[1].data);
 }
 
+/* Redis would do nothing else meanwhile. */
+static TEST(test_a_call_of_too_many_bytes_is_refused)
+{
+    struct ms_core *core = *state;
+    struct ms_bytes args[1 + 3 * 17] = {{(char *)"", 0}};
+    struct ms_bytes payload = {ms_xcalloc(1, 1 << 20), 1 << 20};
+    size_t n = 1;
+
+    memset(payload.data, '1', payload.len);
+    for (int i = 0; i < 17; i++) {
+        args[n++] = (struct ms_bytes){(char *)"k", 1};
+        args[n++] = payload;
+        args[n++] = (struct ms_bytes){(char *)"0", 1};
+    }
+    refused(core, ms_fcall_args(core->redis, "enqueue_many", CFG, args, n)->str,
+            "more than 16777216 bytes in a call (job 17)");
+    CHECK(ms_fcall_args(core->redis, "enqueue_many", CFG, args, n - 3)->type ==
+          MS_REPLY_STR);
+    free(payload.data);
+}
+
 static TEST(test_a_full_queue_refuses)
 {
     struct ms_core *core = *state;
@@ -453,6 +474,45 @@ static TEST(test_a_full_redis_refuses_jobs_and_lets_the_rest_pass)
     CHECK_STR(member(CALL("cancel", CFG, "a"), "result"), "cancelled");
     CHECK_STR(member(CALL("delete", CFG, "a"), "result"), "ok");
     ms_test_cmd(core->redis, "CONFIG SET maxmemory 0");
+}
+
+/* Commands since CONFIG RESETSTAT, those from inside functions included. */
+static int64_t commands(struct ms_core *core)
+{
+    const char *text = ms_test_cmd(core->redis, "INFO commandstats")->str;
+    int64_t n = 0;
+
+    for (const char *at = text; (at = strstr(at, "cmdstat_")) != NULL; at++)
+        if (strncmp(at + 8, "config", 6) != 0)
+            n += atoll(strstr(at, "calls=") + 6);
+    return n;
+}
+
+static int64_t cost_of_an_enqueue(struct ms_core *core)
+{
+    ms_test_cmd(core->redis, "CONFIG RESETSTAT");
+    CALL("enqueue", CFG, "k", "1");
+    return commands(core);
+}
+
+/* Seven more than ours: to look at the keys, the totals, the clock and the
+ * bound, and to forget the token that nobody knows. */
+static TEST(test_an_enqueue_costs_the_same_at_any_backlog)
+{
+    struct ms_core *core = *state;
+    int64_t cost;
+
+    CALL("enqueue", CFG, "k", "1");
+    cost = cost_of_an_enqueue(core);
+    CHECK_INT(cost, <=, 22);
+    for (int i = 0; i < 10; i++)
+        ms_core_enqueue_many(core,
+                             i == 0   ? "a"
+                             : i == 1 ? "b"
+                                      : "c",
+                             NULL, 2000);
+    CHECK_INT(cost_of_an_enqueue(core), <=, cost);
+    ms_test_cmd(core->redis, "FLUSHALL"); /* nothing to walk through */
 }
 
 /* ---- one job ---- */
@@ -774,8 +834,10 @@ int main(void)
         FUNCTIONS(test_a_key_that_names_no_queue_is_refused),
         FUNCTIONS(test_one_bad_job_of_many_is_named_by_its_place),
         FUNCTIONS(test_a_payload_over_max_payload_is_refused),
+        FUNCTIONS(test_a_call_of_too_many_bytes_is_refused),
         FUNCTIONS(test_a_full_queue_refuses),
         FUNCTIONS(test_a_full_redis_refuses_jobs_and_lets_the_rest_pass),
+        FUNCTIONS(test_an_enqueue_costs_the_same_at_any_backlog),
         FUNCTIONS(test_a_job_goes_through_its_life_by_functions),
         FUNCTIONS(test_a_cancel_tells_the_pod_at_once),
         FUNCTIONS(test_a_cancel_of_a_parent_tells_all_pods),
