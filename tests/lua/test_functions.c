@@ -505,12 +505,7 @@ static TEST(test_an_enqueue_costs_the_same_at_any_backlog)
     CALL("enqueue", CFG, "k", "1");
     cost = cost_of_an_enqueue(core);
     CHECK_INT(cost, <=, 22);
-    for (int i = 0; i < 10; i++)
-        ms_core_enqueue_many(core,
-                             i == 0   ? "a"
-                             : i == 1 ? "b"
-                                      : "c",
-                             NULL, 2000);
+    ms_core_enqueue_many(core, "a", NULL, 20000);
     CHECK_INT(cost_of_an_enqueue(core), <=, cost);
     ms_test_cmd(core->redis, "FLUSHALL"); /* nothing to walk through */
 }
