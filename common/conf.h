@@ -141,6 +141,8 @@ char *ms_conf_worker_label(const struct ms_conf *conf, const char *pod_id);
 /* A handler's pattern is a kind, or the start of kinds: one that ends in '.'
  * ("py.") or in a star ("py*"; "*" stands for all). */
 bool ms_kind_is_prefix(const char *pattern);
+/* MS_EINVAL unless it is one: a name, maybe with a star behind. */
+enum ms_err ms_kind_check(const char *pattern, struct ms_error *error);
 /* How well it fits: 0 not at all, more for a longer start, SIZE_MAX for the
  * kind itself. */
 size_t ms_kind_fit(const char *pattern, const char *kind);

@@ -2,12 +2,25 @@
 #include <string.h>
 
 #include "common/conf.h"
+#include "common/name.h"
 
 bool ms_kind_is_prefix(const char *pattern)
 {
     size_t len = strlen(pattern);
 
     return len > 0 && (pattern[len - 1] == '.' || pattern[len - 1] == '*');
+}
+
+enum ms_err ms_kind_check(const char *pattern, struct ms_error *error)
+{
+    size_t len = strlen(pattern);
+    char start[MS_NAME_MAX + 2];
+
+    if (len == 0 || pattern[len - 1] != '*' || len >= sizeof(start))
+        return ms_name_check("the value", pattern, error);
+    memcpy(start, pattern, len - 1);
+    start[len - 1] = '\0';
+    return len == 1 ? MS_OK : ms_name_check("the value", start, error);
 }
 
 size_t ms_kind_fit(const char *pattern, const char *kind)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "common/conf.h"
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/yaml_json.h"
@@ -151,25 +152,12 @@ static enum ms_err walk_json(struct walk *w, const yaml_node_t *node,
     return err == MS_OK ? MS_OK : complain(w, where, "%s", why.text);
 }
 
-/* A kind, or the start of kinds with a star behind. */
-static enum ms_err check_kind(const char *text, struct ms_error *why)
-{
-    size_t len = strlen(text);
-    char start[MS_NAME_MAX + 2];
-
-    if (len == 0 || text[len - 1] != '*' || len >= sizeof(start))
-        return ms_name_check("the value", text, why);
-    memcpy(start, text, len - 1);
-    start[len - 1] = '\0';
-    return len == 1 ? MS_OK : ms_name_check("the value", start, why);
-}
-
 static enum ms_err check_string(const struct ms_field *field, const char *text,
                                 struct ms_error *why)
 {
     if (field->type == MS_FIELD_NAMES)
         return ms_name_check("the value", text, why);
-    return field->type == MS_FIELD_KINDS ? check_kind(text, why) : MS_OK;
+    return field->type == MS_FIELD_KINDS ? ms_kind_check(text, why) : MS_OK;
 }
 
 static enum ms_err walk_strings(struct walk *w, const yaml_node_t *node,

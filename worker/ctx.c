@@ -120,6 +120,17 @@ void ms_ctx_set_program(struct ms_ctx *ctx, pid_t group)
     ms_lane_set_program(&ctx->child->lane, group);
 }
 
+void ms_ctx_log(struct ms_ctx *ctx, enum ms_log_level level, const char *format,
+                va_list args)
+{
+    char text[900], quoted[1000];
+
+    vsnprintf(text, sizeof(text), format, args);
+    ms_text_scrub(text, strlen(text));
+    ms_log(level, "handler", "log", "job=%s kind=%s text=%s", ctx->job->id,
+           ctx->job->kind, ms_log_quote(text, quoted, sizeof(quoted)));
+}
+
 const struct ms_route *ms_ctx_route(const struct ms_ctx *ctx)
 {
     return ctx->route;

@@ -14,6 +14,7 @@ static void guard_main(int fd, const struct ms_lane *lane)
 /* All signals stay blocked: a TERM for the slot is none of its business. */
 static void guard_main(int fd, const struct ms_lane *lane)
 {
+    pid_t slot = getppid();
     char byte;
     ssize_t n;
 
@@ -24,6 +25,7 @@ static void guard_main(int fd, const struct ms_lane *lane)
         n = read(0, &byte, 1);
     while (n > 0 || (n < 0 && errno == EINTR));
     ms_lane_kill_all(lane);
+    kill(-slot, SIGKILL); /* it leads a group of its own, see spawn.c */
     _exit(0);
 }
 

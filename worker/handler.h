@@ -7,10 +7,13 @@
 #pragma once
 
 #include <ev.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/conf.h"
+#include "common/enqueue.h"
+#include "common/log.h"
 #include "common/redis.h"
 #include "worker/held.h"
 
@@ -78,6 +81,21 @@ enum ms_err ms_ctx_acquire(struct ms_ctx *ctx, const char *scope, int64_t n);
  * Redis could not be told. */
 enum ms_err ms_ctx_drain(struct ms_ctx *ctx, const char *scope,
                          int64_t retry_after_ms);
+
+/* ---- new jobs (common/enqueue.h) ---- */
+
+/* Enqueues one over the slot's own connection; `id` NULL: a fresh one.  What
+ * the job leaves open its kind says; `queue` NULL: its kind's, else the queue
+ * of the running job.  `out_id` has room for MS_JOB_ID_MAX and NUL and takes
+ * the id that stands for it.  Whether it is in is unknown after MS_EDOWN and
+ * MS_ETIMEOUT: an id of the handler's own choice makes it safe to repeat.  The
+ * job's error is set. */
+enum ms_err ms_ctx_enqueue(struct ms_ctx *ctx, const char *queue,
+                           const struct ms_new_job *job, char *out_id);
+
+/* A line in the worker's log, with the job's id. */
+void ms_ctx_log(struct ms_ctx *ctx, enum ms_log_level level, const char *format,
+                va_list args);
 
 /* This slot's own loop and Redis connection (made on first use, kept warm).
  * The loop also watches the channel, so that a handler that runs the loop

@@ -13,5 +13,8 @@ ms_handler_fn ms_handle_noop_sleep; /* {"ms": n} */
 /* pool.c: kinds of the pools, by ms_ctx_route() */
 ms_handler_fn ms_handle_pool;
 
+/* plugin_call.c: kinds of plug-ins, likewise */
+ms_handler_fn ms_handle_plugin;
+
 /* exec.c */
 ms_handler_fn ms_handle_cmd_exec;

@@ -18,18 +18,6 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
     ms_worker_stop(watcher->data);
 }
 
-/* What --check-config looks at, too. */
-static enum ms_err check(const struct ms_conf *conf, struct ms_error *error)
-{
-    struct ms_routes *routes = NULL;
-    enum ms_err err = ms_conf_check_worker(conf, error);
-
-    if (err == MS_OK)
-        err = ms_worker_routes(conf, &routes, error);
-    ms_routes_free(routes);
-    return err;
-}
-
 static int run(struct ms_conf *conf, const char *conf_path)
 {
     struct ev_loop *loop = ev_default_loop(0);
@@ -77,7 +65,7 @@ int main(int argc, char **argv)
     case MS_OPTIONS_RUN:
         break;
     }
-    code = ms_options_load(PROGRAM, &options, check, &conf);
+    code = ms_options_load(PROGRAM, &options, ms_conf_check_worker, &conf);
     if (code == MS_EXIT_NONE)
         code =
             run(conf, options.flags.config != NULL ? options.flags.config

@@ -491,7 +491,7 @@ static void bury(struct ms_slot *slot, int status)
     ms_log(MS_WARN, "slot", "died", "slot=%d pid=%d reason=%s jobs=%d",
            slot->number, (int)slot->child.pid,
            ms_log_quote(why, quoted, sizeof(quoted)), slot->n);
-    ms_lane_kill_all(&slot->child.lane);
+    ms_spawn_kill_rest(&slot->child);
     slot->child.pid = 0;
     slot->killed[0] = '\0';
     return_unbegun(slot);

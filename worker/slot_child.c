@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/build.h"
+#include "worker/plugin.h"
 #include "worker/pool.h"
 #include "worker/text.h"
 
@@ -258,7 +259,11 @@ static enum ms_err load_conf(struct ms_slot_child *child,
         return err;
     ms_log_configure(child->conf->log_level, child->conf->log_json);
     child->routes = ms_routes_new();
-    return ms_routes_add_pools(child->routes, child->conf, error);
+    err = ms_routes_add_pools(child->routes, child->conf, error);
+    if (err == MS_OK && child->conf->worker_handlers_dir != NULL)
+        err = ms_plugins_load(child->conf->worker_handlers_dir, child->routes,
+                              error);
+    return err;
 }
 
 static enum ms_err take_hello(struct ms_slot_child *child, const char *body,

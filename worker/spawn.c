@@ -107,6 +107,13 @@ void ms_spawn_kill(struct ms_spawned *child, int signal)
         kill(child->pid, signal);
 }
 
+void ms_spawn_kill_rest(struct ms_spawned *child)
+{
+    ms_lane_kill_all(&child->lane);
+    if (child->pid > 0)
+        kill(-child->pid, SIGKILL); /* its session began with a group */
+}
+
 void ms_spawn_close(struct ms_spawned *child)
 {
     ms_frames_done(&child->frames);
@@ -117,7 +124,7 @@ void ms_spawn_close(struct ms_spawned *child)
 void ms_spawn_end(struct ms_spawned *child)
 {
     ms_spawn_kill(child, SIGKILL);
-    ms_lane_kill_all(&child->lane);
+    ms_spawn_kill_rest(child);
     if (child->pid <= 0)
         return;
     for (int i = 0; i < 500 && waitpid(child->pid, NULL, WNOHANG) == 0; i++)

@@ -30,6 +30,10 @@ enum ms_err ms_spawn_slot(int number, struct ms_spawned *child,
 /* To the child, the program that it runs, and what that has started. */
 void ms_spawn_kill(struct ms_spawned *child, int signal);
 
+/* All that it may have left: its programs, and what a handler has forked.  For
+ * a child that is dead or to be so. */
+void ms_spawn_kill_rest(struct ms_spawned *child);
+
 /* Closes what we share; the process is not touched. */
 void ms_spawn_close(struct ms_spawned *child);
 

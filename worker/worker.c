@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/seed.h"
 #include "common/ulid.h"
+#include "worker/plugin.h"
 #include "worker/pod.h"
 #include "worker/station.h"
 #include "worker/wake.h"
@@ -451,13 +452,16 @@ static enum ms_err make_connections(struct ms_worker *w, struct ms_error *error)
     return ms_wake_new(w->loop, &wake, &w->wake, error);
 }
 
-enum ms_err ms_worker_routes(const struct ms_conf *conf,
-                             struct ms_routes **out_routes,
-                             struct ms_error *error)
+/* All handlers that the configuration names: built in, pools, plug-ins. */
+static enum ms_err make_routes(const struct ms_conf *conf,
+                               struct ms_routes **out_routes,
+                               struct ms_error *error)
 {
     struct ms_routes *routes = ms_routes_new();
     enum ms_err err = ms_routes_add_pools(routes, conf, error);
 
+    if (err == MS_OK && conf->worker_handlers_dir != NULL)
+        err = ms_plugins_probe(conf->worker_handlers_dir, routes, error);
     if (err == MS_OK)
         *out_routes = routes;
     else
@@ -479,7 +483,7 @@ enum ms_err ms_worker_new(struct ev_loop *loop, const struct ms_conf *conf,
     ms_ulid_new(w->id);
     snprintf(w->client_name, sizeof(w->client_name), "%s%s",
              MS_POD_CLIENT_PREFIX, w->id);
-    err = ms_worker_routes(conf, &w->routes, error);
+    err = make_routes(conf, &w->routes, error);
     if (err == MS_OK)
         err = make_connections(w, error);
     if (err != MS_OK)

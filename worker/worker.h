@@ -17,15 +17,8 @@
 #include <ev.h>
 
 #include "common/conf.h"
-#include "worker/routes.h"
 
 struct ms_worker;
-
-/* Returns the new table of all handlers that the configuration names: built
- * in, pools, plug-ins.  MS_EINVAL names what cannot be used. */
-enum ms_err ms_worker_routes(const struct ms_conf *conf,
-                             struct ms_routes **out_routes,
-                             struct ms_error *error);
 
 /* Borrows conf and conf_path (what children read; NULL: no file). */
 enum ms_err ms_worker_new(struct ev_loop *loop, const struct ms_conf *conf,

@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/val.h"
+#include "worker/plugin.h"
 #include "worker/slot_child.h"
 #include "worker/slots.h"
 
@@ -125,6 +126,10 @@ static UNUSED struct pool *pool_new(int concurrency, const char *yaml)
     pool->conf = conf_of(yaml, &path);
     pool->routes = ms_routes_new();
     CHECK_INT(ms_routes_add_pools(pool->routes, pool->conf, NULL), ==, MS_OK);
+    if (pool->conf->worker_handlers_dir != NULL)
+        CHECK_INT(ms_plugins_probe(pool->conf->worker_handlers_dir,
+                                   pool->routes, NULL),
+                  ==, MS_OK);
     options = (struct ms_slots_options){.conf = pool->conf,
                                         .conf_path = path,
                                         .routes = pool->routes,

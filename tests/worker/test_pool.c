@@ -171,11 +171,11 @@ static TEST(test_routing_takes_the_best_fit)
     CHECK_STR(result_of(env), "\"two\"");
     CHECK_INT(none->ending.outcome, ==, MS_DONE);
     CHECK_CONTAINS(ms_slots_kinds(pool->slots), ",p.*,p.e*,");
-    CHECK_INT(count_procs("pool_child", NULL), ==, 2);
+    CHECK_INT(count_procs(MS_TEST_BIN_DIR "/pool_child", NULL), ==, 2);
     job_free(env);
     job_free(none);
     pool_free(pool);
-    WAIT_FOR(10000, count_procs("pool_child", NULL) == 0);
+    WAIT_FOR(10000, count_procs(MS_TEST_BIN_DIR "/pool_child", NULL) == 0);
 }
 
 static TEST(test_the_child_sees_its_own_variables_and_folder)
@@ -349,7 +349,7 @@ static struct job *stop_running(const char *conf, const char *kind,
     RUN_UNTIL(pool, has(job, 'e'));
     CHECK(!job->ending.crashed);
     pool_free(pool);
-    WAIT_FOR(10000, count_procs("pool_child", NULL) == 0);
+    WAIT_FOR(10000, count_procs(MS_TEST_BIN_DIR "/pool_child", NULL) == 0);
     return job;
 }
 
@@ -433,7 +433,7 @@ static TEST(test_a_killed_slot_takes_idle_children_along)
     WAIT_FOR(10000, count_procs("86399", NULL) == 1);
     kill(slot_pid(pool, 0), SIGKILL);
     WAIT_FOR(10000, count_procs("86399", NULL) == 0);
-    WAIT_FOR(10000, count_procs("pool_child", NULL) == 0);
+    WAIT_FOR(10000, count_procs(MS_TEST_BIN_DIR "/pool_child", NULL) == 0);
     job_free(job);
     pool_free(pool);
 }

@@ -1,0 +1,2 @@
+/* Includes the header and registers nothing. */
+#include <muster/handler.h>
