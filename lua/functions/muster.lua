@@ -6,9 +6,10 @@ muster: the operations on jobs and queues for every client of Redis.
 
 Each function takes one key, the settings of the queue, which names fleet and
 queue and routes the call on a Redis Cluster; all other keys share its hash
-tag.  An answer is one JSON document, a refusal is an error reply that begins
-with INVALID, UNKNOWN, STATE or FULL and names the field, and then nothing was
-stored.  A payload is stored as it came and never parsed here.
+tag.  (Those of a rate limit take that limit's key.)  An answer is one JSON
+document, a refusal is an error reply that begins with INVALID, UNKNOWN, STATE
+or FULL and names the field, and then nothing was stored.  A payload is stored
+as it came and never parsed here.
 
 The work is done by the same scripts that muster's programs send: each is
 wrapped into a function of its keys and arguments at build time.
@@ -23,6 +24,10 @@ local ops = {}
 -- @operation delete
 -- @operation pause
 -- @operation queue_info
+-- @operation limit_acquire
+-- @operation limit_return
+-- @operation limit_drain
+-- @operation limit_info
 -- @part names
 -- @part answer
 -- @part queue
@@ -31,3 +36,4 @@ local ops = {}
 -- @part batch
 -- @part job
 -- @part show
+-- @part limit

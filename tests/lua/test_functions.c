@@ -699,12 +699,84 @@ static TEST(test_a_redis_without_it_says_so)
     CHECK_INT(found.version, ==, 0);
 }
 
+/* ---- rate limits ---- */
+
+#define LIMIT F("limit:s")
+
+static void make_limit(struct ms_core *core)
+{
+    ms_test_text(core->redis, "HSET %s capacity 3 refill_per_second 0.001",
+                 LIMIT);
+}
+
+static TEST(test_tokens_are_taken_returned_and_drained)
+{
+    struct ms_core *core = *state;
+    const char *got;
+
+    make_limit(core);
+    got = CALL("limit_acquire", LIMIT, "2");
+    CHECK_STR(got, "{\"scope\":\"s\",\"acquired\":true,\"wait_ms\":0,"
+                   "\"drained\":0}");
+    got = CALL("limit_acquire", LIMIT, "2");
+    CHECK_STR(member(got, "acquired"), "false");
+    CHECK_INT(atoll(member(got, "wait_ms")), >, 900000);
+    got = CALL("limit_acquire", LIMIT, "2", "2000000");
+    CHECK_STR(member(got, "acquired"), "true");
+    CHECK_INT(atoll(member(got, "wait_ms")), >, 900000);
+    got = CALL("limit_return", LIMIT, "2", "0");
+    CHECK_STR(member(got, "result"), "ok");
+    got = CALL("limit_drain", LIMIT, "60000");
+    CHECK_INT(atoll(member(got, "blocked_until_ms")), >, ms_core_now(core));
+    got = CALL("limit_return", LIMIT, "2", "0");
+    CHECK_STR(member(got, "result"), "stale");
+    got = ms_fcall_texts(core->redis, "limit", LIMIT,
+                         (const char *const[]){NULL});
+    CHECK_STR(member(got, "capacity"), "3");
+    CHECK_STR(member(got, "tokens"), "0");
+    CHECK_STR(member(got, "acquired"), "4");
+    CHECK_STR(member(got, "drained"), "1");
+}
+
+static TEST(test_what_a_limit_cannot_do_is_named)
+{
+    static const struct {
+        const char *name, *key, *args[4], *why;
+    } cases[] = {
+        {"limit_acquire", LIMIT, {"4"}, "INVALID n: limit 's' holds 3 tokens"},
+        {"limit_acquire", LIMIT, {"0"}, "INVALID n: '0' is not a whole"},
+        {"limit_acquire", LIMIT, {"1", "x"}, "INVALID max_wait_ms: 'x'"},
+        {"limit_acquire", LIMIT, {"1", "1", "1"}, "INVALID arguments"},
+        {"limit_return", LIMIT, {"1"}, "INVALID drained: ''"},
+        {"limit_return", LIMIT, {NULL}, "INVALID n: ''"},
+        {"limit_drain", LIMIT, {"soon"}, "INVALID for_ms: 'soon'"},
+        {"limit_acquire", F("limit:x"), {NULL}, "UNKNOWN limit 'x'"},
+        {"limit_drain", F("limit:x"), {"1"}, "UNKNOWN limit 'x'"},
+        {"limit", F("limit:x"), {NULL}, "UNKNOWN limit 'x'"},
+        {"limit", F("limit:a b"), {NULL}, "INVALID key: 'a b'"},
+        {"limit", CFG, {NULL}, "INVALID key: one key is wanted"},
+        {"limit_acquire", NULL, {NULL}, "INVALID key: one key is wanted"},
+    };
+    struct ms_core *core = *state;
+
+    make_limit(core);
+    for (size_t i = 0; i < MS_COUNT_OF(cases); i++)
+        CHECK_CONTAINS(ms_fcall_texts(core->redis, cases[i].name, cases[i].key,
+                                      cases[i].args),
+                       cases[i].why);
+    CHECK_INT(ms_test_num(core->redis, "HLEN %s", LIMIT), ==, 2);
+    ms_test_text(core->redis, "HSET %s capacity many", LIMIT);
+    CHECK_CONTAINS(CALL("limit_acquire", LIMIT, "1"),
+                   "STATE limit 's': its capacity is no such number");
+}
+
 /* ---- anything at all ---- */
 
-static const char *const names[] = {"enqueue", "enqueue_many", "batch",
-                                    "cancel",  "retry",        "run_now",
-                                    "delete",  "pause",        "resume",
-                                    "job",     "queue",        "version"};
+static const char *const names[] = {
+    "enqueue", "enqueue_many",  "batch",        "cancel",
+    "retry",   "run_now",       "delete",       "pause",
+    "resume",  "job",           "queue",        "version",
+    "limit",   "limit_acquire", "limit_return", "limit_drain"};
 static const char *const words[] = {"",
                                     "k",
                                     "a",
@@ -746,7 +818,8 @@ static const char *const keys[] = {CFG,          CFG,
                                    CFG,          CFG,
                                    "ms:{m}:cfg", "",
                                    "x",          "ms:{m/q}:job",
-                                   NULL,         "ms:{m/q}:stats"};
+                                   NULL,         "ms:{m/q}:stats",
+                                   F("limit:s"), F("limit:t")};
 
 static size_t random_args(struct ms_bytes *args, char *noise, size_t max)
 {
@@ -790,6 +863,8 @@ static TEST(test_random_arguments_never_break_a_function)
     struct ms_bytes args[16];
     char noise[sizeof(args)];
 
+    ms_test_text(core->redis, "HSET %s capacity 9 refill_per_second 2",
+                 F("limit:s"));
     srand((unsigned)ms_test_seed());
     for (int i = 0; i < 6000; i++) {
         const char *name = names[(size_t)rand() % MS_COUNT_OF(names)];
@@ -844,6 +919,8 @@ int main(void)
         FUNCTIONS(test_a_producer_with_few_rights),
         FUNCTIONS(test_it_says_its_version),
         FUNCTIONS(test_a_redis_without_it_says_so),
+        FUNCTIONS(test_tokens_are_taken_returned_and_drained),
+        FUNCTIONS(test_what_a_limit_cannot_do_is_named),
         FUNCTIONS(test_random_arguments_never_break_a_function),
     };
 
