@@ -11,7 +11,7 @@
 #include "coordinator/import.h"
 #include "coordinator/import_run.h"
 
-#define PAGE     100
+#define PAGE     500
 #define RUNS_MAX 1024 /* imports side by side; more wait for their turn */
 #define AGAIN_MS 200  /* between two looks at an import, while they are few */
 #define FEW      16
@@ -32,6 +32,12 @@ struct probe {
     struct probe *next;
 };
 
+/* Ids of parents that are nobody's import, sorted; "queue/id". */
+struct others {
+    char **items;
+    size_t n, cap;
+};
+
 struct ms_plan {
     struct ms_duty duty;
     struct ms_gate *gate;
@@ -42,8 +48,10 @@ struct ms_plan {
     struct probe *probes;
     struct ms_import_run **runs;
     size_t n_runs;
-    int planners;    /* children that the runs have */
-    enum ms_err err; /* the first since the last tick */
+    struct others others; /* of the last listing: need not be asked again */
+    struct others listed; /* of the one under way */
+    int planners;         /* children that the runs have */
+    enum ms_err err;      /* the first since the last tick */
     char text[256];
 };
 
@@ -51,6 +59,50 @@ static void plan_set_state(struct ms_plan *plan, enum state state)
 {
     ms_assert(state == IDLE || state == (enum state)(plan->state + 1));
     plan->state = state;
+}
+
+/* ---- batches, which are not ours ---- */
+
+static void others_clear(struct others *others)
+{
+    for (size_t i = 0; i < others->n; i++)
+        free(others->items[i]);
+    free(others->items);
+    *others = (struct others){0};
+}
+
+/* Takes the name. */
+static void others_add(struct others *others, char *name)
+{
+    if (others->n == others->cap) {
+        others->cap = others->cap * 2 + 64;
+        others->items =
+            ms_xrealloc(others->items, others->cap * sizeof(*others->items));
+    }
+    others->items[others->n++] = name;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool others_have(const struct others *others, const char *name)
+{
+    return others->n > 0 &&
+           bsearch(&name, others->items, others->n, sizeof(*others->items),
+                   compare_names) != NULL;
+}
+
+/* What the listing that ends now saw is what the next one knows. */
+static void others_turn(struct ms_plan *plan)
+{
+    others_clear(&plan->others);
+    plan->others = plan->listed;
+    plan->listed = (struct others){0};
+    if (plan->others.n > 0)
+        qsort(plan->others.items, plan->others.n, sizeof(*plan->others.items),
+              compare_names);
 }
 
 static void lists_clear(struct ms_plan *plan)
@@ -78,6 +130,7 @@ static void plan_stop(void *arg)
 
     ms_view_forget(plan->duty.view, plan);
     ms_gate_cancel(plan->gate);
+    others_clear(&plan->listed);
     lists_clear(plan);
     plan_set_state(plan, IDLE);
 }
@@ -96,6 +149,7 @@ static void plan_end(struct ms_plan *plan)
 {
     enum ms_err err = plan->err;
 
+    others_turn(plan);
     plan_stop(plan);
     plan->err = MS_OK;
     ms_task_finish(plan->task, err, plan->text);
@@ -169,6 +223,9 @@ static void on_kind(enum ms_err err, const struct ms_reply *reply, void *arg)
     if (err == MS_OK && ms_reply_is(reply, MS_IMPORT_KIND) &&
         plan->n_runs < RUNS_MAX)
         run_add(plan, probe->list, probe->id);
+    else if (err == MS_OK && !ms_reply_is(reply, MS_IMPORT_KIND))
+        others_add(&plan->listed,
+                   ms_xasprintf("%s/%s", probe->list->queue, probe->id));
     plan_step(plan);
 }
 
@@ -179,11 +236,18 @@ static void parent_found(struct list *list, const char *id)
     struct ms_cmd cmd = MS_CMD_INIT;
     char key[MS_KEY_MAX];
     struct probe *probe;
+    char *name;
 
     if (i < plan->n_runs) {
         run_look(plan, plan->runs[i], list);
         return;
     }
+    name = ms_xasprintf("%s/%s", list->queue, id);
+    if (others_have(&plan->others, name)) {
+        others_add(&plan->listed, name);
+        return;
+    }
+    free(name);
     probe = ms_xcalloc(1, sizeof(*probe));
     probe->list = list;
     probe->id = ms_xstrdup(id);
@@ -276,6 +340,7 @@ struct ms_plan *ms_plan_new(const struct ms_duty *duty)
 void ms_plan_reset(struct ms_plan *plan)
 {
     plan_stop(plan);
+    others_clear(&plan->others);
     while (plan->n_runs > 0)
         ms_import_run_free(plan->runs[--plan->n_runs]);
 }

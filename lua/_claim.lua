@@ -63,10 +63,12 @@ end
 -- time may come back as often as it must), or stopped with its parent.  True if
 -- it was the group's turn that was used.
 local function sort_job(pick, job)
-    tally_know(job.parent)
-    if is_stopping(job.parent) then
-        pick.stopped[#pick.stopped + 1] = job
-        return false
+    if job.parent then
+        tally_know(job.parent)
+        if is_stopping(job.parent) then
+            pick.stopped[#pick.stopped + 1] = job
+            return false
+        end
     end
     if job.expires_ms and not job.started_ms and
        (tonumber(job.expires_ms) or math.huge) <= pick.now then

@@ -511,6 +511,12 @@ static TEST(test_parents_of_other_kinds_are_left_alone)
     run_once(&t.w, "plan");
     CHECK(is_in_state("waiting"));
     CHECK_STR(parent("phase"), "(nil)");
+    /* Nor asked about again: there may be many. */
+    ms_test_cmd(server, "CONFIG RESETSTAT");
+    run_once(&t.w, "plan");
+    run_once(&t.w, "plan");
+    CHECK(strstr(ms_test_cmd(server, "INFO commandstats")->str,
+                 "cmdstat_hget:") == NULL);
     importing_done(&t);
 }
 

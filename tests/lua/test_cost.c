@@ -80,6 +80,16 @@ static TEST(test_a_kept_job_costs_one_command_more)
     CHECK_INT(cost_of_a_round(core), <=, 4 * BATCH + A_CALL);
 }
 
+/* A child's: its record is read whole, the bit is set, the result kept; what
+ * its batch costs is the call's, not the child's. */
+static TEST(test_a_child_of_a_batch_costs_six_commands)
+{
+    struct ms_core *core = *state;
+
+    ms_core_batch(core, 500, false);
+    CHECK_INT(cost_of_a_round(core), <=, 6 * BATCH + A_CALL + 10);
+}
+
 /* Claim and finish do not feel the backlog. */
 static TEST(test_the_cost_is_the_same_at_any_backlog)
 {
@@ -166,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CORE(test_finish_and_claim_cost_three_commands_a_job),
         CORE(test_a_kept_job_costs_one_command_more),
+        CORE(test_a_child_of_a_batch_costs_six_commands),
         CORE(test_the_cost_is_the_same_at_any_backlog),
         CORE(test_an_enqueue_costs_two_commands_a_job),
         CORE(test_a_claim_of_nothing_costs_14_commands),
