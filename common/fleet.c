@@ -38,6 +38,7 @@ void ms_lead_build(struct ms_cmd *cmd, const struct ms_lead *lead)
     ms_cmd_script(cmd, &ms_script_lead);
     ms_cmd_keyf(cmd, "ms:{%s}:leader", lead->fleet);
     ms_cmd_keyf(cmd, "ms:{%s}:epoch", lead->fleet);
+    ms_cmd_keyf(cmd, "ms:{%s}:events", lead->fleet);
     ms_cmd_args(cmd, lead->id);
     ms_cmd_argi(cmd, lead->ttl_ms);
     ms_cmd_args(cmd, lead->host);
@@ -67,6 +68,7 @@ void ms_resign_build(struct ms_cmd *cmd, const char *fleet, const char *id)
 {
     ms_cmd_script(cmd, &ms_script_resign);
     ms_cmd_keyf(cmd, "ms:{%s}:leader", fleet);
+    ms_cmd_keyf(cmd, "ms:{%s}:events", fleet);
     ms_cmd_args(cmd, id);
 }
 

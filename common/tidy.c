@@ -51,6 +51,15 @@ void ms_retain_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
     ms_cmd_argi(cmd, epoch);
 }
 
+void ms_roll_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
+                   int64_t epoch)
+{
+    start(cmd, &ms_script_roll, fleet, queue);
+    ms_cmd_keyf(cmd, "ms:{%s/%s}:minutes", fleet, queue);
+    ms_cmd_keyf(cmd, "ms:{%s/%s}:rolled", fleet, queue);
+    ms_cmd_argi(cmd, epoch);
+}
+
 enum ms_err ms_tidy_parse(const struct ms_reply *reply,
                           struct ms_tidy_answer *out_answer,
                           struct ms_error *error)

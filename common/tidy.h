@@ -1,5 +1,6 @@
 /*
- * tidy: the leader's bounded steps over one queue: reap, unpark, sweep, retain.
+ * tidy: the leader's bounded steps over one queue: reap, unpark, sweep, retain,
+ * roll.
  *
  * Each shows the leader's epoch (MS_ESTALE: a newer leader was here) and says
  * whether there is more to do.
@@ -38,9 +39,14 @@ void ms_sweep_batches_build(struct ms_cmd *cmd, const char *fleet,
 void ms_retain_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
                      int64_t epoch);
 
+/* Makes lines of the minutes that have finished, for 31 days; at most 20 a
+ * call.  See common/observe.h. */
+void ms_roll_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
+                   int64_t epoch);
+
 struct ms_tidy_answer {
     bool more;
-    int64_t n;           /* reaped, kinds to unpark, deleted */
+    int64_t n;           /* reaped, kinds to unpark, deleted, lines */
     int64_t n_dead;      /* of them: poisoned; no handler; deleted dead */
     int64_t next_due_ms; /* reap: the next end of a lease or due job; 0 */
 };

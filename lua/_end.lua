@@ -67,7 +67,7 @@ local function end_dead(rec, now, why, from, settled)
     call("HINCRBY", stats, "dead", 1)
     tally_move(rec.parent, from, "dead")
     release_unique(rec)
-    event(now, "dead", rec.id, rec.kind, why)
+    event(now, "dead", rec.id, rec.kind, why, "", rec.pod)
 end
 
 -- Ends a child whose parent is being stopped.

@@ -53,9 +53,10 @@ local function wake_all()
     end
 end
 
--- Rare, telling events only; the frequent ones are not this stream's.
-local function event(now, type_of_event, id, kind, detail, actor)
+-- What people must not miss is told by the script that does it; the frequent
+-- rest by observe.lua, off the way of the jobs.
+local function event(now, type_of_event, id, kind, detail, actor, pod)
     call("XADD", events, "MAXLEN", "~", "10000", "*", "at_ms", now, "type",
-         type_of_event, "id", id, "kind", kind or "", "detail", detail or "",
-         "actor", actor or "")
+         type_of_event, "id", id, "kind", kind or "", "pod", pod or "",
+         "actor", actor or "", "detail", detail or "")
 end

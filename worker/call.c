@@ -58,6 +58,17 @@ static int64_t timeout_of(const struct ms_station *st, const char *kind,
     return rule->timeout_ms;
 }
 
+/* A fence is the moment of its claim by Redis's clock, or a little more. */
+static int64_t waited_of(const struct ms_claimed *claimed)
+{
+    int64_t created =
+        ms_reply_int(ms_reply_field(claimed->fields, "created_ms"), 0);
+    int64_t ready =
+        ms_reply_int(ms_reply_field(claimed->fields, "ready_ms"), created);
+
+    return ready > 0 && ready < claimed->fence ? claimed->fence - ready : 0;
+}
+
 static struct ms_held *make_held(struct ms_station *st,
                                  const struct ms_claimed *claimed)
 {
@@ -81,6 +92,7 @@ static struct ms_held *make_held(struct ms_station *st,
     if (parent->type == MS_REPLY_STR)
         held->parent = ms_xstrdup(parent->str);
     held->chunk = ms_reply_int(ms_reply_field(fields, "chunk"), -1);
+    held->waited_ms = waited_of(claimed);
     held->claimed_us = ms_clock_mono_us();
     return held;
 }
@@ -182,6 +194,8 @@ static void on_finished_job(size_t i, enum ms_finish_status status, void *arg)
                "queue=%s job=%s fence=%lld status=%s", st->queue, held->id,
                (long long)held->fence,
                status == MS_FINISH_GONE ? "gone" : "stale");
+    if (status == MS_FINISH_OK)
+        ms_report_ended(st->report, held);
     ms_held_free(held);
 }
 

@@ -99,7 +99,9 @@ struct ms_held {
     size_t n_sums;
     char *parent;
     int64_t chunk;
-    int64_t claimed_us, started_us; /* this host's monotonic clock */
+    int64_t waited_ms; /* from ready to the claim, by Redis's clock */
+    /* This host's monotonic clock; ended_us 0: it did not run. */
+    int64_t claimed_us, started_us, ended_us;
     struct ms_checkpoint pending;   /* reported, not yet sent to Redis */
     struct ms_checkpoint sending;   /* under way with a renewal */
     bool has_pending, is_sending;

@@ -300,6 +300,8 @@ static void on_released_job(size_t i, enum ms_finish_status status, void *arg)
     struct ms_held *held = ms_joblist_pop(&st->leaving);
 
     ms_assert(held != NULL);
+    if (status == MS_FINISH_OK)
+        ms_report_ended(st->report, held);
     ms_held_free(held);
 }
 

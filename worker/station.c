@@ -78,6 +78,14 @@ void ms_station_schedule_poll(struct ms_station *st,
 
 /* ---- life ---- */
 
+static void make_report(struct ms_station *st)
+{
+    struct ms_tenant who = ms_station_tenant(st);
+
+    st->report = ms_report_new(st->env->loop, st->env->redis, &who,
+                               st->env->changed, st->env->arg);
+}
+
 struct ms_station *ms_station_new(struct ms_station_env *env, const char *queue)
 {
     struct ms_station *st = ms_xcalloc(1, sizeof(*st));
@@ -95,6 +103,7 @@ struct ms_station *ms_station_new(struct ms_station_env *env, const char *queue)
     ms_station_tokens_init(st);
     st->poll.data = st->keep.data = st->again.data = st->spare.data = st;
     st->keep.repeat = third;
+    make_report(st);
     return st;
 }
 
@@ -120,6 +129,7 @@ void ms_station_free(struct ms_station *st)
     ms_joblist_clear(&st->sent);
     ms_joblist_clear(&st->back);
     ms_joblist_clear(&st->leaving);
+    ms_report_free(st->report);
     free(st->queue);
     free(st);
 }
@@ -249,6 +259,8 @@ void ms_station_step(struct ms_station *st)
     ms_station_tokens(st);
     ms_station_release(st);
     ms_station_call(st);
+    if (st->env->draining && ms_station_held(st) == 0)
+        ms_report_flush(st->report);
 }
 
 void ms_station_reconnected(struct ms_station *st)
@@ -260,6 +272,7 @@ void ms_station_reconnected(struct ms_station *st)
     ev_timer_again(st->env->loop, &st->poll);
     st->renew_all = true;
     st->hungry = true;
+    ms_report_flush(st->report);
     ms_station_rewind(st);
     ms_station_step(st);
 }
@@ -374,6 +387,11 @@ void ms_station_lose(struct ms_station *st, struct ms_held *held)
     /* ENDED: what was sent for it will be refused and counted. */
 }
 
+void ms_station_on_started(struct ms_held *held)
+{
+    ms_report_started(held->station->report, held);
+}
+
 void ms_station_on_checkpoint(struct ms_held *held,
                               struct ms_checkpoint *checkpoint)
 {
@@ -426,6 +444,7 @@ void ms_station_on_ended(struct ms_held *held, struct ms_ending *ending)
     held->ending = *ending;
     memset(ending, 0, sizeof(*ending));
     held->state = MS_HELD_ENDED;
+    held->ended_us = ms_clock_mono_us();
     if (held->json && held->ending.result.data != NULL)
         result_to_json(&held->ending.result);
     if (held->lost)
@@ -582,7 +601,9 @@ bool ms_station_is_empty(const struct ms_station *st)
 {
     return ms_station_held(st) == 0 && st->call == NULL &&
            st->release == NULL && !ms_station_is_asking(st) &&
-           st->suspicious < MS_STATION_SUSPICIONS; /* asked, and answered */
+           st->suspicious < MS_STATION_SUSPICIONS && /* asked, and answered */
+           /* What people read is no reason to wait for Redis. */
+           (ms_report_is_empty(st->report) || !ms_redis_is_up(st->env->redis));
 }
 
 int ms_station_held(const struct ms_station *st)

@@ -90,6 +90,7 @@ bool ms_station_is_waiting(const struct ms_station *station);
 int ms_station_room(const struct ms_station *station);
 
 /* ---- events of its jobs, from slots ---- */
+void ms_station_on_started(struct ms_held *held);
 void ms_station_on_checkpoint(struct ms_held *held,
                               struct ms_checkpoint *checkpoint);
 void ms_station_on_ended(struct ms_held *held, struct ms_ending *ending);
@@ -108,7 +109,8 @@ void ms_station_drain(struct ms_station *station);
 /* The grace is over: every job that is left goes back. */
 void ms_station_give_up(struct ms_station *station);
 
-/* Nothing held, nothing under way, and no claim of which that is unknown. */
+/* Nothing held, nothing under way, no claim of which that is unknown, and all
+ * is told that Redis could be told. */
 bool ms_station_is_empty(const struct ms_station *station);
 
 /* Jobs held, and jobs ended whose outcome is not committed yet. */

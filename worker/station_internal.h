@@ -6,6 +6,7 @@
 #pragma once
 
 #include "worker/joblist.h"
+#include "worker/report.h"
 #include "worker/station.h"
 
 struct renew_walk;
@@ -40,6 +41,8 @@ struct ms_station {
     bool hungry;
     bool at_cap;     /* the last claim met the cap: a finish makes room */
     int empty_looks; /* claims in a row that found nothing but said more */
+
+    struct ms_report *report;
 
     struct ms_request *call; /* claim and finish */
     int finish_max;          /* jobs in one; falls when Redis answers errors */

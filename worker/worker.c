@@ -173,6 +173,7 @@ static void on_changed(void *arg)
 
 static void on_job_started(struct ms_held *held, void *arg)
 {
+    ms_station_on_started(held);
 }
 
 static void on_job_checkpoint(struct ms_held *held,
