@@ -9,17 +9,16 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/seed.h"
+#include "coordinator/chore.h"
 #include "coordinator/duty.h"
 #include "coordinator/health.h"
 #include "coordinator/pokes.h"
-#include "coordinator/task_batches.h"
 #include "coordinator/task_cron.h"
 #include "coordinator/task_functions.h"
 #include "coordinator/task_note.h"
 #include "coordinator/task_plan.h"
 #include "coordinator/task_reap.h"
 #include "coordinator/task_rebalance.h"
-#include "coordinator/task_retain.h"
 
 #define BEATS          6 /* that a pod may miss */
 #define SEED_AGAIN_SEC 1.0
@@ -42,8 +41,7 @@ struct ms_coordinator {
     struct ms_task_note *note;
     struct ms_rebalancer *rebalancer;
     struct ms_reap *reap;
-    struct ms_retain *retain;
-    struct ms_batches *batches;
+    struct ms_chore *retain, *batches, *roll;
     struct ms_functions *functions;
     struct ms_plan *plan;
     struct ms_cron_task *cron;
@@ -241,9 +239,10 @@ static void make_duties(struct ms_coordinator *c)
     c->reap = ms_reap_new(&c->duty);
     c->cron = ms_cron_task_new(&c->duty, c->conf);
     c->plan = ms_plan_new(&c->duty);
-    c->retain = ms_retain_new(&c->duty);
+    c->retain = ms_chore_new(&c->duty, &ms_chore_retain);
+    c->roll = ms_chore_new(&c->duty, &ms_chore_roll);
     c->pokes = ms_pokes_new(&c->duty);
-    c->batches = ms_batches_new(&c->duty);
+    c->batches = ms_chore_new(&c->duty, &ms_chore_batches);
     c->functions = ms_functions_new(&c->duty);
     c->health = (struct ms_health){.redis = c->redis,
                                    .term = c->duty.term,
@@ -288,8 +287,9 @@ void ms_coordinator_free(struct ms_coordinator *c)
     ms_plan_free(c->plan);
     ms_cron_task_free(c->cron);
     ms_pokes_free(c->pokes);
-    ms_batches_free(c->batches);
-    ms_retain_free(c->retain);
+    ms_chore_free(c->batches);
+    ms_chore_free(c->retain);
+    ms_chore_free(c->roll);
     ms_functions_free(c->functions);
     ms_task_note_free(c->note);
     ms_view_free(c->duty.view);

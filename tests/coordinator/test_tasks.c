@@ -1,8 +1,7 @@
 /* Reap, retain and rebalance, on a real Redis with the real scripts. */
-#include "coordinator/task_batches.h"
+#include "coordinator/chore.h"
 #include "coordinator/task_reap.h"
 #include "coordinator/task_rebalance.h"
-#include "coordinator/task_retain.h"
 #include "tests/coordinator/world.h"
 
 static struct ms_test_redis *server;
@@ -209,10 +208,10 @@ static TEST(test_pods_are_woken_when_one_can_run_a_parked_job)
 static TEST(test_ended_jobs_past_their_retention_are_deleted)
 {
     struct world w;
-    struct ms_retain *retain;
+    struct ms_chore *retain;
 
     world_init(&w, server);
-    retain = ms_retain_new(&w.duty);
+    retain = ms_chore_new(&w.duty, &ms_chore_retain);
     add_queue(&w, "mail");
     for (int i = 0; i < 1200; i++) {
         ms_test_cmd(server,
@@ -230,7 +229,31 @@ static TEST(test_ended_jobs_past_their_retention_are_deleted)
     CHECK_INT(ms_test_num(server, "EXISTS ms:{main/mail}:job:d7"), ==, 0);
     CHECK_INT(ms_test_num(server, "EXISTS ms:{main/mail}:job:x"), ==, 1);
     ms_tasks_free(w.duty.tasks);
-    ms_retain_free(retain);
+    ms_chore_free(retain);
+    world_done(&w);
+}
+
+/* ---- roll ---- */
+
+static TEST(test_finished_minutes_become_lines)
+{
+    struct world w;
+    struct ms_chore *roll;
+
+    world_init(&w, server);
+    roll = ms_chore_new(&w.duty, &ms_chore_roll);
+    add_queue(&w, "mail");
+    for (int i = 0; i < 45; i++) {
+        ms_test_cmd(server, "SADD ms:{main/mail}:minutes %d", 6000 + i);
+        ms_test_cmd(server, "HSET ms:{main/mail}:minute:%d done 1", 6000 + i);
+    }
+    ms_tasks_start(w.duty.tasks);
+    run_once(&w, "roll");
+    CHECK_STR(last_error(&w, "roll"), "");
+    CHECK_INT(ms_test_num(server, "HLEN ms:{main/mail}:roll:100"), ==, 45);
+    CHECK_INT(ms_test_num(server, "EXISTS ms:{main/mail}:minutes"), ==, 0);
+    ms_tasks_free(w.duty.tasks);
+    ms_chore_free(roll);
     world_done(&w);
 }
 
@@ -240,10 +263,10 @@ static TEST(test_ended_jobs_past_their_retention_are_deleted)
 static TEST(test_a_stopped_batch_of_many_is_swept_to_its_end)
 {
     struct world w;
-    struct ms_batches *batches;
+    struct ms_chore *batches;
 
     world_init(&w, server);
-    batches = ms_batches_new(&w.duty);
+    batches = ms_chore_new(&w.duty, &ms_chore_batches);
     add_queue(&w, "mail");
     ms_test_cmd(server, "HSET ms:{main/mail}:job:b kind night state waiting "
                         "batch continue phase sealed cancel_requested 1");
@@ -268,7 +291,7 @@ static TEST(test_a_stopped_batch_of_many_is_swept_to_its_end)
               "cancelled by user");
     CHECK_INT(ms_test_num(server, "EXISTS ms:{main/mail}:sweeps"), ==, 0);
     ms_tasks_free(w.duty.tasks);
-    ms_batches_free(batches);
+    ms_chore_free(batches);
     world_done(&w);
 }
 
@@ -429,6 +452,7 @@ int main(void)
         RUN(test_pods_are_woken_when_one_can_run_a_parked_job),
         RUN(test_ended_jobs_past_their_retention_are_deleted),
         RUN(test_a_stopped_batch_of_many_is_swept_to_its_end),
+        RUN(test_finished_minutes_become_lines),
         RUN(test_shares_are_written_and_pods_told),
         RUN(test_nobody_is_told_when_nothing_changes),
         RUN(test_a_join_a_new_cap_and_a_drain_are_noticed),
