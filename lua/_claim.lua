@@ -129,12 +129,12 @@ end
 
 -- The groups of a ring behind the first #groups, at most `want` that may run a
 -- job, are added to `groups`.  Those at group_max are passed by; there are no
--- more of them than groups that run.  Returns how many were opened, and
--- whether the ring may have more.
+-- more of them than groups that run, or were picked to run in this call.
+-- Returns how many were opened, and whether the ring may have more.
 local function open_groups(pick, p, want, groups)
     local window, from = want, #groups
     if pick.group_max > 0 then
-        window = math.min(want + call("HLEN", running), 4000)
+        window = math.min(want + call("HLEN", running) + #pick.jobs, 4000)
     end
     local names = call("LRANGE", KEYS[RING0 + p], from, from + window - 1)
     local n_open = 0

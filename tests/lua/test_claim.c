@@ -500,6 +500,21 @@ static TEST(test_every_way_out_makes_room_in_the_group)
     CHECK_INT(ms_test_num(core->redis, "EXISTS %s", K("running")), ==, 0);
 }
 
+/* Blocked by what the same claim took at a higher priority. */
+static TEST(test_groups_filled_by_this_claim_hide_nobody)
+{
+    struct ms_core *core = *state;
+
+    ms_core_set(core, "group_max", 1);
+    ENQUEUE(core, .id = "g1", .group = "g", .priority = 1);
+    ENQUEUE(core, .id = "g5", .group = "g");
+    ENQUEUE(core, .id = "a");
+    ENQUEUE(core, .id = "z", .priority = 9);
+    CHECK_INT(ms_core_claim(core, "p1", 2), ==, 2);
+    CHECK_STR(core->jobs[0].id, "g1");
+    CHECK_STR(core->jobs[1].id, "a");
+}
+
 static TEST(test_a_renewal_does_not_lift_a_group_over_its_max)
 {
     struct ms_core *core = *state;
@@ -751,6 +766,7 @@ int main(void)
         CORE(test_the_groups_max_counts_over_all_priorities),
         CORE(test_blocked_groups_hide_nobody),
         CORE(test_every_way_out_makes_room_in_the_group),
+        CORE(test_groups_filled_by_this_claim_hide_nobody),
         CORE(test_a_renewal_does_not_lift_a_group_over_its_max),
         CORE(test_due_jobs_are_promoted_on_the_way),
         CORE(test_due_ids_without_a_record_are_dropped),
