@@ -59,7 +59,7 @@ local function delete_all(list, set, state)
         if rec.state ~= state then -- gone, or another job by now
             call("ZREM", set, rec.id)
         elseif rec.is_held_back then
-            call("ZADD", set, now, rec.id)
+            call("ZADD", set, "XX", now, rec.id) -- unless its parent took it
         elseif delete_job(rec) then
             n = n + 1
         else

@@ -164,6 +164,23 @@ static TEST(test_an_old_parent_goes_with_its_chunks_in_steps)
     CHECK_INT(ms_test_num(core->redis, "EXISTS %s", K("tally:p")), ==, 0);
 }
 
+/* The parent comes first; its chunks must not come back as mere names. */
+static TEST(test_a_parent_and_chunks_of_one_age_go_without_a_trace)
+{
+    struct ms_core *core = *state;
+
+    ms_core_set(core, "retain_dead_ms", 90000);
+    dead_parent(core, "p", 200);
+    ms_core_conclude(core, "p", false, "no");
+    age(core, "dead", "p", 100000);
+    for (int i = 0; i < 200; i++)
+        ms_test_cmd(core->redis, "ZADD %s 1 p.%d", K("dead"), i);
+    ms_test_cmd(core->redis, "ZADD %s 1 p", K("dead"));
+    ms_core_retain(core);
+    CHECK_STR(ms_core_state(core, "p"), "gone");
+    CHECK_INT(ms_core_info(core).dead, ==, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +192,7 @@ int main(void)
         CORE(test_what_is_not_ended_any_more_is_left_alone),
         CORE(test_chunks_of_a_living_parent_hold_nothing_up),
         CORE(test_an_old_parent_goes_with_its_chunks_in_steps),
+        CORE(test_a_parent_and_chunks_of_one_age_go_without_a_trace),
     };
 
     return RUN_CORE(tests);
