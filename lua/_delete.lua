@@ -91,5 +91,8 @@ local function delete_job(rec)
     end
     release_unique(rec)
     forget(rec)
+    -- Children that went in the same script are not counted any more: that
+    -- would bring the tally back.
+    tallies[rec.id] = false
     return true
 end

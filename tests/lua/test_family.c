@@ -661,6 +661,22 @@ static TEST(test_a_throttled_child_cools_its_queue)
     CHECK_INT(core->answer.status, ==, MS_CLAIM_COOLING);
 }
 
+/* The count of the children that went with it must not bring its tally back. */
+static TEST(test_a_bulk_delete_of_children_and_batch_leaves_nothing)
+{
+    struct ms_core *core = *state;
+
+    ms_core_batch(core, 3, true);
+    end_one(core, MS_FINISH_DEAD);
+    ms_core_sweep(core);
+    CHECK_STR(ms_core_state(core, "b"), "dead");
+    ms_test_cmd(core->redis, "ZADD %s 1 b.0 1 b.1 1 b.2", K("dead"));
+    CHECK_INT(ms_core_bulk(core, "delete", "dead", NULL), ==, 4);
+    CHECK_INT(ms_test_num(core->redis, "EXISTS %s %s %s %s", K("job:b"),
+                          K("tally:b"), K("bits:b"), K("job:b.0")),
+              ==, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -697,6 +713,7 @@ int main(void)
         CORE(test_an_id_can_be_used_anew_over_the_children_of_the_old_one),
         CORE(test_a_childs_sums_leave_the_tally_alone),
         CORE(test_a_throttled_child_cools_its_queue),
+        CORE(test_a_bulk_delete_of_children_and_batch_leaves_nothing),
     };
 
     return RUN_CORE(tests);
