@@ -8,11 +8,12 @@
  * the contract leaves a choice (the jitter of a backoff, which of two equally
  * old jobs is dropped, how far a claim looked past what it cannot run), the
  * model notes what is allowed, and takes over what it sees
- * (world_compare.c).
+ * (world_adopt.c).
  *
- * The universe is small, so that names collide: eight plain jobs, two parents
- * with up to six chunks each, three pods, four kinds, two groups, two unique
- * keys.  Jobs, kinds, groups, keys and pods are indexes; NONE is no such.
+ * The universe is small, so that names collide: eight plain jobs, two imports
+ * with up to six chunks each, a batch with as many children and its callbacks,
+ * three pods, five kinds, two groups, two unique keys.  Jobs, kinds, groups,
+ * keys and pods are indexes; NONE is no such.
  */
 #pragma once
 
@@ -21,11 +22,15 @@
 #include <stdint.h>
 
 #define N_PLAIN   8
-#define N_PARENTS 2
+#define N_IMPORTS 2
+#define N_PARENTS (N_IMPORTS + 1)
+#define BATCH     N_IMPORTS /* the last parent is a batch */
 #define N_CHUNKS  6
-#define N_JOBS    (N_PLAIN + N_PARENTS * (1 + N_CHUNKS))
+#define N_LIVES   6 /* of the batch: it is retried less often than that */
+#define N_FAMILY  (N_PLAIN + N_PARENTS * (1 + N_CHUNKS))
+#define N_JOBS    (N_FAMILY + 3 * N_LIVES) /* the last are callbacks */
 #define N_PODS    3
-#define N_KINDS   4
+#define N_KINDS   5               /* the last: of the batch itself */
 #define N_GROUPS  (2 + N_PARENTS) /* a parent is its chunks' group */
 #define N_UNIQUES 2
 #define N_TOKENS  2
@@ -45,10 +50,12 @@ struct mjob {
     int64_t max_attempts;        /* 0: the queue's */
     int64_t fence, settled, seq; /* 0: none */
     int64_t created, ready_ms, started, finished, expires;
+    int64_t ended_at; /* its score in done or dead; retention may move it on */
     int64_t due_lo, due_hi; /* SCHEDULED: allowed at least and most */
     int64_t lease_end;      /* RUNNING */
     int64_t parked_ms;      /* PARKED; 0: not known */
-    bool took_crash;        /* the last taking back cost a crash */
+    bool is_loose;   /* world_adopt.c: it may have been stopped instead */
+    bool took_crash; /* the last taking back cost a crash */
     int n_errors;
     char error[80];    /* "" for none */
     const char *phase; /* of a parent; NULL: none */
@@ -88,9 +95,14 @@ struct msettings {
         max_length;
 };
 
+enum callback { ON_SUCCESS, ON_FAILURE, ON_COMPLETE, N_CALLBACKS };
+
 struct mparent {
     bool is_stopping; /* none of its children runs any more */
-    int64_t planned;
+    int64_t planned, n_dead, n_deleted, n_stopped;
+    /* Of the batch. */
+    bool is_sealed, is_reviving, has_ended, fail_fast, is_swept;
+    bool calls[N_CALLBACKS];
     bool is_done[N_CHUNKS];
     int64_t docs;
     uint64_t rejects[N_CHUNKS]; /* offsets, a bit each */
@@ -132,10 +144,13 @@ void model_wrong(struct model *m, const char *format, ...)
 
 const char *model_id(int job); /* good until eight calls later */
 int model_job_of(const char *id);
-int model_parent_of(int job); /* of a chunk: 0 or 1; else NONE */
+int model_parent_of(int job); /* of a child: its number; else NONE */
 int model_chunk_of(int job);  /* its number; else NONE */
 bool model_is_parent(int job);
 int model_parent_job(int parent);
+int model_parent_number(int job); /* of a parent's own job; else NONE */
+/* Is it a child of a batch that is there?  Chunks of imports are not. */
+bool model_is_of_batch(const struct model *m, int job);
 extern const char *const model_kinds[N_KINDS];
 extern const char *const model_groups[N_GROUPS];
 extern const char *const model_uniques[N_UNIQUES];
@@ -152,7 +167,8 @@ bool model_is_expired(const struct model *m, const struct mjob *j);
 /* A child whose parent stops its children. */
 bool model_is_stopping(const struct model *m, int job);
 bool model_has_group_room(const struct model *m, int group);
-/* Could a pod that runs all kinds claim something now? */
+/* Has a pod that runs all kinds something to do now, if only to end what has
+ * expired? */
 bool model_is_claimable(const struct model *m);
 
 /* ---- what the operations are made of ---- */
@@ -238,6 +254,17 @@ const char *model_delete(struct model *m, int job);
 int model_bulk(struct model *m, const char *verb, enum place place, int kind);
 
 /* ---- the leader ---- */
+
+/* Adds children to the batch, which it makes; the words of the answer, and how
+ * many were added. */
+const char *model_family(struct model *m, int64_t first,
+                         const struct menqueue *children, int n, bool seal,
+                         bool fail_fast, const bool *calls, int *out_n);
+/* Ends the batch where its last child has ended, as every script does in its
+ * last step. */
+void model_settle(struct model *m);
+/* Goes on stopping or reviving, for the leader; how many it changed. */
+int model_sweep(struct model *m);
 
 /* False where a newer leader was seen. */
 bool model_epoch(struct model *m, int64_t epoch);

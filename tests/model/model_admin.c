@@ -1,5 +1,6 @@
 #include "tests/model/model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool has_ended(const struct mjob *j)
@@ -13,6 +14,39 @@ static void cancel_waiting(struct model *m, int job)
     model_end_dead(m, job, "cancelled by user");
 }
 
+/* Those that run are only told. */
+static bool stop(struct model *m, int job)
+{
+    struct mjob *j = &m->jobs[job];
+
+    if (!j->exists || has_ended(j))
+        return false;
+    if (j->place == RUNNING)
+        j->cancel_requested = true;
+    else
+        model_end_stopped(m, job);
+    return true;
+}
+
+/* None of a parent's children is lent any more.  The batch's are stopped at
+ * once, an import's by its leader. */
+static const char *cancel_parent(struct model *m, int parent)
+{
+    struct mparent *p = &m->parents[parent];
+    int at = model_parent_job(parent);
+
+    m->jobs[at].cancel_requested = true;
+    p->is_stopping = true;
+    p->is_reviving = false;
+    if (parent != BATCH)
+        return "requested";
+    p->is_swept = false; /* the whole pass is one step here */
+    for (int i = at + 1; i <= at + N_CHUNKS; i++)
+        stop(m, i);
+    model_settle(m);
+    return m->jobs[at].place == WAITING ? "requested" : "cancelled";
+}
+
 const char *model_cancel(struct model *m, int job, int *out_pod)
 {
     struct mjob *j = &m->jobs[job];
@@ -22,11 +56,11 @@ const char *model_cancel(struct model *m, int job, int *out_pod)
         return "unknown";
     if (has_ended(j))
         return "finished";
-    if (j->place == RUNNING || j->place == WAITING) {
+    if (j->place == WAITING)
+        return cancel_parent(m, model_parent_number(job));
+    if (j->place == RUNNING) {
         j->cancel_requested = true;
-        if (j->place == WAITING)
-            m->parents[(job - N_PLAIN) / (1 + N_CHUNKS)].is_stopping = true;
-        *out_pod = j->place == RUNNING ? j->pod : NONE;
+        *out_pod = j->pod;
         return "requested";
     }
     cancel_waiting(m, job);
@@ -39,6 +73,8 @@ static void begin_again(struct model *m, int job)
 {
     struct mjob *j = &m->jobs[job];
 
+    if (model_parent_of(job) != NONE)
+        m->parents[model_parent_of(job)].n_dead--;
     j->attempts = j->crashes = j->throttles = j->finished = j->expires = 0;
     j->cancel_requested = j->took_crash = false;
     j->error[0] = '\0';
@@ -46,6 +82,28 @@ static void begin_again(struct model *m, int job)
         j->settled = j->fence;
     j->ready_ms = m->now;
     model_make_ready(m, job, false);
+}
+
+static bool revive(struct model *m, int job)
+{
+    if (!m->jobs[job].exists || m->jobs[job].place != DEAD)
+        return false;
+    begin_again(m, job);
+    return true;
+}
+
+/* A batch cannot end before all its dead children have been looked at. */
+static void wait_again(struct model *m, int parent, int64_t ready_ms)
+{
+    struct mparent *p = &m->parents[parent];
+    struct mjob *j = &m->jobs[model_parent_job(parent)];
+
+    j->place = WAITING;
+    j->ready_ms = ready_ms;
+    j->phase = parent == BATCH || j->has_plan ? "reviving" : "";
+    p->is_stopping = p->has_ended = false;
+    p->n_stopped = 0;
+    p->is_reviving = p->is_swept = parent == BATCH;
 }
 
 static void again(struct model *m, int job)
@@ -59,12 +117,37 @@ static void again(struct model *m, int job)
         m->locks[j->unique].until =
             j->unique_ttl_ms > 0 ? m->now + j->unique_ttl_ms : 0;
     }
-    if (model_is_parent(job)) {
-        m->parents[(job - N_PLAIN) / (1 + N_CHUNKS)].is_stopping = false;
-        j->place = WAITING;
-        j->phase = j->has_plan ? "reviving" : "";
-        j->ready_ms = ready_ms;
-    }
+    if (model_is_parent(job))
+        wait_again(m, model_parent_number(job), ready_ms);
+}
+
+/* A child alone only while its batch waits, and is not being stopped. */
+static bool may_again(const struct model *m, int job)
+{
+    const struct mparent *p = &m->parents[BATCH];
+
+    if (model_parent_of(job) == NONE)
+        return job != model_parent_job(BATCH) || m->jobs[job].place == DEAD;
+    return model_is_of_batch(m, job) && m->jobs[job].place == DEAD &&
+           !p->is_stopping && !p->has_ended;
+}
+
+int model_sweep(struct model *m)
+{
+    struct mparent *p = &m->parents[BATCH];
+    int at = model_parent_job(BATCH);
+    int n = 0;
+
+    if (!p->is_swept)
+        return 0;
+    p->is_swept = false;
+    for (int i = at + 1; i <= at + N_CHUNKS; i++)
+        n += p->is_stopping ? stop(m, i) : p->is_reviving && revive(m, i);
+    if (p->is_reviving)
+        m->jobs[at].phase = p->is_sealed ? "sealed" : "open";
+    p->is_reviving = false;
+    m->back++;
+    return n;
 }
 
 const char *model_retry(struct model *m, int job)
@@ -73,10 +156,12 @@ const char *model_retry(struct model *m, int job)
 
     if (!j->exists)
         return "unknown";
-    if (model_parent_of(job) != NONE || !has_ended(j))
+    if (!has_ended(j) || !may_again(m, job))
         return "state";
     again(m, job);
     m->back++;
+    if (model_parent_number(job) == BATCH)
+        model_sweep(m);
     return "ok";
 }
 
@@ -96,8 +181,25 @@ const char *model_run_now(struct model *m, int job)
 
 static bool may_go(const struct model *m, int job)
 {
+    int parent = model_parent_of(job);
+
     return m->jobs[job].place != RUNNING && m->jobs[job].place != WAITING &&
-           model_parent_of(job) == NONE;
+           (parent == NONE || parent == BATCH);
+}
+
+/* A done child has done its part, with a record or without; with a parent its
+ * children go. */
+static void delete (struct model *m, int job)
+{
+    struct mparent *p = &m->parents[BATCH];
+
+    if (model_is_of_batch(m, job) && m->jobs[job].place != DONE) {
+        p->n_dead -= m->jobs[job].place == DEAD;
+        p->n_deleted++;
+    }
+    model_forget(m, job);
+    for (int i = 1; model_is_parent(job) && i <= N_CHUNKS; i++)
+        m->jobs[job + i].exists = false;
 }
 
 const char *model_delete(struct model *m, int job)
@@ -105,8 +207,8 @@ const char *model_delete(struct model *m, int job)
     if (!m->jobs[job].exists)
         return "unknown";
     if (!may_go(m, job))
-        return "state"; /* a chunk's parent always lives */
-    model_forget(m, job);
+        return "state"; /* a chunk's import always lives */
+    delete (m, job);
     return "ok";
 }
 
@@ -114,8 +216,7 @@ static bool is_meant(const struct model *m, const char *verb, int job)
 {
     if (strcmp(verb, "cancel") == 0)
         return true;
-    return strcmp(verb, "delete") == 0 ? may_go(m, job)
-                                       : model_parent_of(job) == NONE;
+    return strcmp(verb, "delete") == 0 ? may_go(m, job) : may_again(m, job);
 }
 
 /* Those that ended first go first: a unique key is theirs. */
@@ -125,8 +226,8 @@ static int first_of(const struct model *m, const bool *is_left)
 
     for (int i = 0; i < N_JOBS; i++)
         if (is_left[i] &&
-            (first == NONE || m->jobs[i].finished < m->jobs[first].finished ||
-             (m->jobs[i].finished == m->jobs[first].finished &&
+            (first == NONE || m->jobs[i].ended_at < m->jobs[first].ended_at ||
+             (m->jobs[i].ended_at == m->jobs[first].ended_at &&
               strcmp(model_id(i), model_id(first)) < 0)))
             first = i;
     return first;
@@ -145,10 +246,13 @@ int model_bulk(struct model *m, const char *verb, enum place place, int kind)
         is_left[i] = m->jobs[i].exists && m->jobs[i].place == place &&
                      (kind == NONE || m->jobs[i].kind == kind) &&
                      is_meant(m, verb, i);
-    for (int i; (i = first_of(m, is_left)) != NONE; n++) {
+    for (int i; (i = first_of(m, is_left)) != NONE;) {
         is_left[i] = false;
+        if (!m->jobs[i].exists)
+            continue; /* it went with its parent */
+        n++;
         if (is_delete)
-            model_forget(m, i);
+            delete (m, i);
         else if (is_retry)
             again(m, i);
         else
@@ -173,11 +277,7 @@ bool model_epoch(struct model *m, int64_t epoch)
 void model_unpark(struct model *m, const char *kinds, int *out_n,
                   int *out_n_dead)
 {
-    static const char *const why[N_KINDS] = {
-        "no handler: no pod of this queue runs the kind 'k'",
-        "no handler: no pod of this queue runs the kind 'x'",
-        "no handler: no pod of this queue runs the kind 'y'",
-        "no handler: no pod of this queue runs the kind 'chunk'"};
+    char why[80];
     bool is_handled[N_KINDS] = {false};
 
     *out_n = *out_n_dead = 0;
@@ -192,7 +292,10 @@ void model_unpark(struct model *m, const char *kinds, int *out_n,
             m->handled_until[j->kind] = m->now + 600000;
         } else if (m->handled_until[j->kind] == 0 &&
                    j->parked_ms <= m->now - 600000) {
-            model_end_dead(m, i, why[j->kind]);
+            snprintf(why, sizeof(why),
+                     "no handler: no pod of this queue runs the kind '%s'",
+                     model_kinds[j->kind]);
+            model_end_dead(m, i, why);
             ++*out_n_dead;
         }
     }
@@ -203,7 +306,7 @@ static bool is_old(const struct model *m, const struct mjob *j)
     int64_t keep =
         j->place == DONE ? m->set.retain_done_ms : m->set.retain_dead_ms;
 
-    return j->finished <= m->now - keep;
+    return j->ended_at <= m->now - keep;
 }
 
 /* Of the done only retain_done_max stay, the youngest. */
@@ -222,7 +325,7 @@ static void check_surplus(struct model *m, const bool *gone)
         n_gone += gone[i];
         for (int k = 0; k < N_JOBS; k++)
             if (!gone[i] && gone[k] && m->jobs[k].exists &&
-                m->jobs[k].place == DONE && m->jobs[k].finished > j->finished)
+                m->jobs[k].place == DONE && m->jobs[k].ended_at > j->ended_at)
                 model_wrong(m, "%s went before %s", model_id(k), model_id(i));
     }
     over = n - m->set.retain_done_max;
@@ -231,22 +334,44 @@ static void check_surplus(struct model *m, const bool *gone)
                     (long long)over, n_old);
 }
 
+/* A chunk stays as long as its import, a dead child while its batch waits: they
+ * are looked at again later. */
+static bool must_stay(const struct model *m, int job)
+{
+    int parent = model_parent_of(job);
+
+    if (parent == NONE || !m->jobs[model_parent_job(parent)].exists)
+        return false;
+    return parent != BATCH ||
+           (!m->parents[BATCH].has_ended && m->jobs[job].place == DEAD);
+}
+
 void model_retain(struct model *m, const bool *gone, int *out_n,
                   int *out_n_dead)
 {
+    bool stays[N_JOBS];
+
     *out_n = *out_n_dead = 0;
     check_surplus(m, gone);
+    for (int i = 0; i < N_JOBS; i++)
+        stays[i] = must_stay(m, i);
     for (int i = 0; i < N_JOBS; i++) {
         struct mjob *j = &m->jobs[i];
         bool is_dead = j->place == DEAD;
 
-        if (!j->exists || !has_ended(j) || model_parent_of(i) != NONE ||
-            (is_dead ? !is_old(m, j) : !gone[i]))
+        if (!j->exists || !has_ended(j) || (is_dead ? !is_old(m, j) : !gone[i]))
             continue;
+        if (stays[i]) {
+            j->ended_at = m->now;
+            continue;
+        }
         ++*out_n;
         *out_n_dead += is_dead;
         model_count_stat(m, is_dead ? S_RETAINED_DEAD : S_RETAINED_DONE, 1);
-        model_forget(m, i);
+        if (model_is_parent(i) && model_parent_number(i) != BATCH)
+            delete (m, i);
+        else
+            model_forget(m, i);
     }
 }
 
@@ -317,7 +442,7 @@ const char *model_conclude(struct model *m, int parent, bool done,
             return "chunks";
     if (done) {
         p->place = DONE;
-        p->finished = m->now;
+        p->finished = p->ended_at = m->now;
         p->error[0] = '\0';
         p->phase = "done";
         model_count_stat(m, S_DONE, 1);
@@ -331,25 +456,6 @@ const char *model_conclude(struct model *m, int parent, bool done,
     return "ok";
 }
 
-static bool stop(struct model *m, int job)
-{
-    if (m->jobs[job].place == DEAD)
-        return false;
-    if (m->jobs[job].place == RUNNING)
-        m->jobs[job].cancel_requested = true;
-    else
-        model_end_stopped(m, job);
-    return true;
-}
-
-static bool revive(struct model *m, int job)
-{
-    if (m->jobs[job].place != DEAD)
-        return false;
-    begin_again(m, job);
-    return true;
-}
-
 const char *model_children(struct model *m, int parent, bool is_revive,
                            int from, int *out_n)
 {
@@ -359,8 +465,7 @@ const char *model_children(struct model *m, int parent, bool is_revive,
     if (not_waiting(m, parent) != NULL)
         return not_waiting(m, parent);
     for (int i = at + from; i < at + N_CHUNKS; i++)
-        if (m->jobs[i].exists)
-            *out_n += is_revive ? revive(m, i) : stop(m, i);
+        *out_n += is_revive ? revive(m, i) : stop(m, i);
     m->back++;
     return "ok";
 }

@@ -10,8 +10,8 @@ const char *const model_stats[N_STATS] = {
     "enqueued",  "deduplicated",  "done",          "failed",   "dead",
     "throttled", "cancelled",     "crashed",       "released", "reclaimed",
     "stale",     "retained_done", "retained_dead", "dropped",  "replaced"};
-const char *const model_kinds[N_KINDS] = {"k", "x", "y", "chunk"};
-const char *const model_groups[N_GROUPS] = {"g", "h", "P0", "P1"};
+const char *const model_kinds[N_KINDS] = {"k", "x", "y", "chunk", "batch"};
+const char *const model_groups[N_GROUPS] = {"g", "h", "P0", "P1", "P2"};
 const char *const model_uniques[N_UNIQUES] = {"u", "v"};
 const char *const model_pods[N_PODS] = {"p0", "p1", "p2"};
 
@@ -53,7 +53,8 @@ void model_wrong(struct model *m, const char *format, ...)
 
 bool model_is_parent(int job)
 {
-    return job >= N_PLAIN && (job - N_PLAIN) % (1 + N_CHUNKS) == 0;
+    return job >= N_PLAIN && job < N_FAMILY &&
+           (job - N_PLAIN) % (1 + N_CHUNKS) == 0;
 }
 
 int model_parent_job(int parent)
@@ -61,11 +62,22 @@ int model_parent_job(int parent)
     return N_PLAIN + parent * (1 + N_CHUNKS);
 }
 
+int model_parent_number(int job)
+{
+    return model_is_parent(job) ? (job - N_PLAIN) / (1 + N_CHUNKS) : NONE;
+}
+
 int model_parent_of(int job)
 {
-    if (job < N_PLAIN || model_is_parent(job))
+    if (job < N_PLAIN || job >= N_FAMILY || model_is_parent(job))
         return NONE;
     return (job - N_PLAIN) / (1 + N_CHUNKS);
+}
+
+bool model_is_of_batch(const struct model *m, int job)
+{
+    return model_parent_of(job) == BATCH &&
+           m->jobs[model_parent_job(BATCH)].exists;
 }
 
 int model_chunk_of(int job)
@@ -74,21 +86,37 @@ int model_chunk_of(int job)
                                         : (job - N_PLAIN) % (1 + N_CHUNKS) - 1;
 }
 
+/* "P2:complete", and "P2:complete:2" of its next life. */
+static void name_callback(int number, char *out, size_t size)
+{
+    static const char *const names[N_CALLBACKS] = {"success", "failure",
+                                                   "complete"};
+    int life = number % N_LIVES;
+
+    if (life == 0)
+        snprintf(out, size, "P%d:%s", BATCH, names[number / N_LIVES]);
+    else
+        snprintf(out, size, "P%d:%s:%d", BATCH, names[number / N_LIVES],
+                 life + 1);
+}
+
 const char *model_id(int job)
 {
-    static char texts[8][16];
-    static int next;
-    char *text = texts[next++ % 8];
-    int parent = model_parent_of(job);
+    static char names[N_JOBS][24];
+    char *name = names[job];
 
+    if (name[0] != '\0')
+        return name;
     if (job < N_PLAIN)
-        snprintf(text, sizeof(texts[0]), "j%d", job);
-    else if (parent == NONE)
-        snprintf(text, sizeof(texts[0]), "P%d",
-                 (job - N_PLAIN) / (1 + N_CHUNKS));
+        snprintf(name, sizeof(names[0]), "j%d", job);
+    else if (job >= N_FAMILY)
+        name_callback(job - N_FAMILY, name, sizeof(names[0]));
+    else if (model_is_parent(job))
+        snprintf(name, sizeof(names[0]), "P%d", model_parent_number(job));
     else
-        snprintf(text, sizeof(texts[0]), "P%d.%d", parent, model_chunk_of(job));
-    return text;
+        snprintf(name, sizeof(names[0]), "P%d.%d", model_parent_of(job),
+                 model_chunk_of(job));
+    return name;
 }
 
 int model_job_of(const char *id)
@@ -182,8 +210,7 @@ bool model_is_claimable(const struct model *m)
     for (int i = 0; i < N_JOBS; i++) {
         const struct mjob *j = &m->jobs[i];
 
-        if (j->exists && j->place == READY && !model_is_expired(m, j) &&
-            !model_is_stopping(m, i) && model_has_group_room(m, j->group))
+        if (j->exists && j->place == READY && model_has_group_room(m, j->group))
             return true;
     }
     return false;
@@ -213,35 +240,47 @@ void model_release_unique(struct model *m, int job)
         m->locks[unique].job = NONE;
 }
 
+/* The first dead child of a batch that fails fast stops the others. */
+static void count_dead(struct mparent *p)
+{
+    p->n_dead++;
+    if (!p->fail_fast || p->is_stopping)
+        return;
+    p->is_stopping = p->is_swept = true;
+    p->is_reviving = false;
+}
+
 void model_end_dead(struct model *m, int job, const char *why)
 {
     struct mjob *j = &m->jobs[job];
+    int parent = model_parent_of(job);
 
     j->place = DEAD;
-    j->finished = m->now;
+    j->finished = j->ended_at = m->now;
     snprintf(j->error, sizeof(j->error), "%s", why);
     model_count_stat(m, S_DEAD, 1);
     model_release_unique(m, job);
+    if (parent != NONE && m->jobs[model_parent_job(parent)].exists)
+        count_dead(&m->parents[parent]);
 }
 
 void model_end_stopped(struct model *m, int job)
 {
+    m->parents[model_parent_of(job)].n_stopped++;
     model_end_dead(m, job, "cancelled with its parent");
 }
 
-/* With a parent goes what is left of its chunks. */
+/* What belongs to a parent goes with it, but for its children. */
 void model_forget(struct model *m, int job)
 {
+    int parent = model_parent_number(job);
+
     model_release_unique(m, job);
     if (m->jobs[job].own)
         m->gone_until[job] = m->now + MODEL_REMEMBER_MS;
     m->jobs[job].exists = false;
-    if (!model_is_parent(job))
-        return;
-    for (int i = 1; i <= N_CHUNKS; i++)
-        m->jobs[job + i].exists = false;
-    memset(&m->parents[(job - N_PLAIN) / (1 + N_CHUNKS)], 0,
-           sizeof(m->parents[0]));
+    if (parent != NONE)
+        memset(&m->parents[parent], 0, sizeof(m->parents[0]));
 }
 
 /* Redis forgets a key when its end is in the past, not at that moment. */
@@ -299,17 +338,22 @@ void model_promote(struct model *m)
     m->back += N_JOBS;
 }
 
-static bool take_back(struct model *m, int job, bool costs_crash)
+/* Several are taken back in any order: whether a batch that fails fast stops
+ * them too, once one of them is dead, is left to world_adopt.c. */
+static bool take_back(struct model *m, int job, bool costs_crash,
+                      bool was_stopping)
 {
     struct mjob *j = &m->jobs[job];
     char why[80];
 
+    j->is_loose = !was_stopping && model_parent_of(job) == BATCH;
     j->attempts = j->attempts > 0 ? j->attempts - 1 : 0;
     j->took_crash = costs_crash;
     j->crashes += costs_crash;
     model_count_stat(m, S_CRASHED, costs_crash);
     model_count_stat(m, S_RECLAIMED, 1);
-    if (model_is_stopping(m, job)) {
+    if (model_is_stopping(m, job) &&
+        (was_stopping || model_parent_of(job) != BATCH)) {
         model_end_stopped(m, job);
         return true;
     }
@@ -333,6 +377,7 @@ static bool take_back(struct model *m, int job, bool costs_crash)
 /* Those whose lease ended in an outage go first, and at no cost. */
 int model_reclaim_expired(struct model *m, int *out_n_dead)
 {
+    bool was_stopping = m->parents[BATCH].is_stopping;
     int n = 0;
 
     *out_n_dead = 0;
@@ -347,7 +392,7 @@ int model_reclaim_expired(struct model *m, int *out_n_dead)
                 (j->lease_end > m->quiet_end) != costs)
                 continue;
             n++;
-            *out_n_dead += take_back(m, i, costs);
+            *out_n_dead += take_back(m, i, costs, was_stopping);
         }
     }
     return n;
@@ -355,6 +400,7 @@ int model_reclaim_expired(struct model *m, int *out_n_dead)
 
 void model_reap(struct model *m, int gone_pod, int *out_n, int *out_n_dead)
 {
+    bool was_stopping = m->parents[BATCH].is_stopping;
     bool costs;
 
     model_hear(m);
@@ -367,7 +413,7 @@ void model_reap(struct model *m, int gone_pod, int *out_n, int *out_n_dead)
         if (!j->exists || j->place != RUNNING || j->pod != gone_pod)
             continue;
         ++*out_n;
-        *out_n_dead += take_back(m, i, costs);
+        *out_n_dead += take_back(m, i, costs, was_stopping);
     }
     model_promote(m);
 }

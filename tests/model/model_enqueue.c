@@ -122,7 +122,7 @@ static int64_t expiry_of(const struct model *m, const struct menqueue *ask)
     return ask->expires_in_ms > 0 ? m->now + ask->expires_in_ms : 0;
 }
 
-static void lock(struct model *m, int job, const struct menqueue *ask)
+static void hold_key(struct model *m, int job, const struct menqueue *ask)
 {
     m->locks[ask->unique].job = job;
     m->locks[ask->unique].until =
@@ -149,7 +149,7 @@ static void put(struct model *m, const struct menqueue *ask)
         .expires = expiry_of(m, ask),
     };
     if (ask->unique != NONE)
-        lock(m, ask->job, ask);
+        hold_key(m, ask->job, ask);
     if (ask->parent) {
         j->place = WAITING;
     } else if (due > m->now) {
@@ -177,7 +177,8 @@ static bool goes_before(const struct mjob *a, const struct mjob *b)
 static bool is_droppable(const struct model *m, int job, const bool *spared)
 {
     return m->jobs[job].exists && m->jobs[job].place == READY &&
-           model_parent_of(job) == NONE && !spared[job];
+           (model_parent_of(job) == NONE || model_is_of_batch(m, job)) &&
+           !spared[job];
 }
 
 static void drop(struct model *m, const int *dropped, int n, const bool *spared)
@@ -261,7 +262,7 @@ static void debounce(struct model *m, int job, const struct menqueue *ask)
     j->unique_ttl_ms = ask->unique_ttl_ms;
     if (j->settled != j->fence)
         j->pod = NONE;
-    lock(m, job, ask);
+    hold_key(m, job, ask);
     move_on(m, job, ask, is_same_kind);
 }
 

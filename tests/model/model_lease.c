@@ -47,7 +47,7 @@ static void apply_move(struct model *m, int job, const struct mmove *move)
     j->seq = move->seq;
     j->attempts = 1;
     j->crashes = 0;
-    if (parent != NONE) {
+    if (parent != NONE && parent != BATCH) { /* sums are an import's */
         m->parents[parent].docs += move->docs - j->docs;
         if (move->reject != NONE)
             m->parents[parent].rejects[model_chunk_of(job)] |= UINT64_C(1)
@@ -63,11 +63,12 @@ static void end_done(struct model *m, int job)
 
     model_count_stat(m, S_DONE, 1);
     j->place = DONE;
-    j->finished = m->now;
+    j->finished = j->ended_at = m->now;
     model_release_unique(m, job);
-    if (parent != NONE) {
+    if (parent != NONE)
         m->parents[parent].is_done[model_chunk_of(job)] = true;
-        j->exists = false;
+    if (parent != NONE && parent != BATCH) {
+        j->exists = false; /* its bit tells enough */
     } else if (m->set.retain_done_ms == 0 || m->set.retain_done_max == 0) {
         model_forget(m, job);
     }
@@ -136,7 +137,7 @@ static void end_throttled(struct model *m, int job, int64_t delay_ms)
     model_count_stat(m, S_THROTTLED, 1);
     j->attempts -= j->attempts > 0;
     j->throttles++;
-    if (model_parent_of(job) == NONE)
+    if (model_parent_of(job) == NONE || model_parent_of(job) == BATCH)
         at = cool_down(m);
     else
         at = m->now + (delay_ms > 0 ? delay_ms : m->set.backoff_base);

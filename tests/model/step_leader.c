@@ -26,6 +26,7 @@ void step_reap(struct world *w)
     bool is_leader = lead(w);
     enum ms_err is =
         ms_core_reap(w->core, pod == NONE ? NULL : model_pods[pod]);
+    int stopped[N_JOBS]; /* with one that died in the same step */
     int n;
     int n_dead;
 
@@ -35,6 +36,7 @@ void step_reap(struct world *w)
         return;
     }
     model_reap(&w->m, pod, &n, &n_dead);
+    n_dead += world_find_dropped(w, stopped);
     check_tidy(w, "reap", is, n, n_dead);
 }
 
@@ -83,7 +85,7 @@ static const char *parent_id(int parent)
 
 void step_spawn(struct world *w)
 {
-    int parent = (int)below(w, N_PARENTS);
+    int parent = (int)below(w, N_IMPORTS);
     bool is_leader = lead(w);
     int64_t planned = w->m.parents[parent].planned;
     int64_t first = one_in(w, 8) ? planned + 1 : planned;
@@ -101,7 +103,7 @@ void step_spawn(struct world *w)
 
 void step_phase(struct world *w)
 {
-    int parent = (int)below(w, N_PARENTS);
+    int parent = (int)below(w, N_IMPORTS);
     bool is_leader = lead(w);
     const char *why = one_in(w, 2) ? "why" : "";
     enum ms_err is = ms_core_phase(w->core, parent_id(parent), "running", why);
@@ -114,7 +116,7 @@ void step_phase(struct world *w)
 
 void step_conclude(struct world *w)
 {
-    int parent = (int)below(w, N_PARENTS);
+    int parent = (int)below(w, N_IMPORTS);
     bool is_leader = lead(w);
     bool done = one_in(w, 2);
     enum ms_err is = ms_core_conclude(w->core, parent_id(parent), done, "end");
@@ -128,7 +130,7 @@ void step_conclude(struct world *w)
 
 void step_children(struct world *w)
 {
-    int parent = (int)below(w, N_PARENTS);
+    int parent = (int)below(w, N_IMPORTS);
     bool is_leader = lead(w);
     bool revive = one_in(w, 2);
     int from = (int)below(w, 3);

@@ -33,6 +33,9 @@ void step_spawn(struct world *w);
 void step_phase(struct world *w);
 void step_conclude(struct world *w);
 void step_children(struct world *w);
+/* Batches. */
+void step_family(struct world *w);
+void step_sweep(struct world *w);
 
 /* Shared. */
 int any_job(struct world *w);

@@ -69,11 +69,9 @@ void expect_str(struct world *w, const char *what, const char *is,
 void expect_status(struct world *w, const char *what, enum ms_err is,
                    const char *should);
 
-/* ---- world_compare.c ---- */
-
 /* Takes over what the contract leaves open, and compares all else. */
 void world_compare(struct world *w);
-/* Which jobs the queue dropped to make room in this step; returns how many. */
+/* Jobs that are ready in the model, and dead; returns how many. */
 int world_find_dropped(struct world *w, int *out);
 /* Which jobs of the model have no record now. */
 void world_find_gone(struct world *w, bool *out);

@@ -2,101 +2,12 @@
 
 #include <stdio.h>
 
-static int64_t number(const struct ms_reply *pairs, const char *field,
-                      int64_t fallback)
-{
-    return ms_reply_int(ms_reply_field(pairs, field), fallback);
-}
-
-static const char *text(const struct ms_reply *pairs, const char *field)
-{
-    return ms_reply_str(ms_reply_field(pairs, field), "");
-}
-
-static bool is_there(const struct ms_reply *reply)
-{
-    return reply->type != MS_REPLY_NIL;
-}
-
-/* ---- what the contract leaves open ---- */
-
-static void adopt_unparked(struct model *m, int job)
-{
-    if (!model_handles(m->looked, m->jobs[job].kind))
-        model_wrong(m, "%s was taken out of parked and cannot run",
-                    model_id(job));
-    model_make_ready(m, job, true);
-}
-
-/* What a claim did to a job that it did not lend. */
-static void adopt_looked(struct model *m, const struct world_view *v, int job)
-{
-    struct mjob *j = &m->jobs[job];
-    bool is_parked = world_score(v->parked, model_id(job)) >= 0;
-
-    if (strcmp(text(v->jobs[job], "state"), "dead") == 0 &&
-        model_is_stopping(m, job)) {
-        model_end_stopped(m, job);
-    } else if (strcmp(text(v->jobs[job], "state"), "dead") == 0 &&
-               model_is_expired(m, j)) {
-        model_end_dead(m, job, "expired before it was started");
-    } else if (j->place == PARKED && !is_parked) {
-        adopt_unparked(m, job);
-    } else if (j->place == READY && is_parked) {
-        if (model_handles(m->looked, j->kind))
-            model_wrong(m, "%s was parked and could run", model_id(job));
-        j->place = PARKED;
-        j->parked_ms = m->now;
-    }
-}
-
-static void adopt_due(struct model *m, const struct world_view *v, int job)
-{
-    struct mjob *j = &m->jobs[job];
-    int64_t due = number(v->jobs[job], "due_ms", -1);
-
-    if (due < j->due_lo || due > j->due_hi)
-        model_wrong(m, "%s is due at %lld, not between %lld and %lld",
-                    model_id(job), (long long)due, (long long)j->due_lo,
-                    (long long)j->due_hi);
-    j->due_lo = j->due_hi = due;
-}
-
-/* When a queue was heard is noted to the second. */
-static void adopt_seen(struct model *m, const struct world_view *v)
-{
-    int64_t seen = number(v->meta, "seen_ms", 0);
-
-    if (m->heard_at > 0 && (seen < m->heard_at - 1000 || seen > m->heard_at))
-        model_wrong(m, "seen_ms is %lld, and it was heard at %lld",
-                    (long long)seen, (long long)m->heard_at);
-    m->seen = seen;
-}
-
-static void adopt(struct model *m, const struct world_view *v)
-{
-    m->front--;
-    for (int i = 0; i < N_JOBS; i++) {
-        struct mjob *j = &m->jobs[i];
-
-        if (!j->exists)
-            continue;
-        if (m->looked != NULL && (j->place == READY || j->place == PARKED))
-            adopt_looked(m, v, i);
-        else if (j->place == SCHEDULED)
-            adopt_due(m, v, i);
-    }
-    m->front--;
-    m->looked = NULL;
-    adopt_seen(m, v);
-}
-
 /* ---- one job ---- */
 
 static void check_number(struct world *w, const struct world_view *v, int job,
                          const char *field, int64_t fallback, int64_t should)
 {
-    int64_t is = number(v->jobs[job], field, fallback);
+    int64_t is = world_number(v->jobs[job], field, fallback);
 
     if (is != should)
         model_wrong(&w->m, "%s of %s is %lld, not %lld", field, model_id(job),
@@ -106,7 +17,7 @@ static void check_number(struct world *w, const struct world_view *v, int job,
 static void check_text(struct world *w, const struct world_view *v, int job,
                        const char *field, const char *should)
 {
-    const char *is = text(v->jobs[job], field);
+    const char *is = world_text(v->jobs[job], field);
 
     if (strcmp(is, should) != 0)
         model_wrong(&w->m, "%s of %s is '%s', not '%s'", field, model_id(job),
@@ -161,7 +72,7 @@ static void check_job(struct world *w, const struct world_view *v, int job)
     const struct mjob *j = &w->m.jobs[job];
     int parent = model_parent_of(job);
 
-    if (is_there(v->jobs[job]) != j->exists) {
+    if (world_has(v->jobs[job]) != j->exists) {
         model_wrong(&w->m, "%s %s", model_id(job),
                     j->exists ? "is gone" : "is there still");
         return;
@@ -180,7 +91,7 @@ static void check_job(struct world *w, const struct world_view *v, int job)
     check_text(w, v, job, "error", j->error);
     check_text(w, v, job, "phase", j->phase == NULL ? "" : j->phase);
     check_numbers(w, v, job);
-    if (n_errors(text(v->jobs[job], "errors")) != j->n_errors)
+    if (n_errors(world_text(v->jobs[job], "errors")) != j->n_errors)
         model_wrong(&w->m, "%s has not %d errors", model_id(job), j->n_errors);
 }
 
@@ -204,7 +115,7 @@ static void check_zset(struct world *w, const char *name,
         is = world_score(zset, model_id(i));
         if (is == -1)
             model_wrong(&w->m, "%s does not hold %s", name, model_id(i));
-        else if (score != NULL && model_parent_of(i) == NONE && is != score(j))
+        else if (score != NULL && is != score(j))
             model_wrong(&w->m, "%s holds %s at %lld, not at %lld", name,
                         model_id(i), (long long)is, (long long)score(j));
     }
@@ -222,7 +133,7 @@ static int64_t lease_of(const struct mjob *j)
 
 static int64_t end_of(const struct mjob *j)
 {
-    return j->finished;
+    return j->ended_at;
 }
 
 static int64_t parked_of(const struct mjob *j)
@@ -238,9 +149,9 @@ static void check_parked(struct world *w, const struct world_view *v)
     check_zset(w, "parked", v->parked, PARKED, parked_of);
     for (int kind = 0; kind < N_KINDS; kind++) {
         n += v->by_kind[kind]->n_items / 2;
-        n_kinds += is_there(v->by_kind[kind]);
+        n_kinds += world_has(v->by_kind[kind]);
         if (world_times(v->parked_kinds, model_kinds[kind]) !=
-            is_there(v->by_kind[kind]))
+            world_has(v->by_kind[kind]))
             model_wrong(&w->m, "parked_kinds and parked:%s differ",
                         model_kinds[kind]);
     }
@@ -264,11 +175,11 @@ static void check_held(struct world *w, const struct world_view *v)
             world_times(v->held[w->m.jobs[i].pod], model_id(i)) != 1)
             model_wrong(&w->m, "%s is not held by its pod", model_id(i));
     for (int g = 0; g < N_GROUPS; g++)
-        if (number(v->running, model_groups[g], 0) !=
+        if (world_number(v->running, model_groups[g], 0) !=
             model_running_of(&w->m, g))
             model_wrong(&w->m, "of group %s %lld run, they say, not %d",
                         model_groups[g],
-                        (long long)number(v->running, model_groups[g], 0),
+                        (long long)world_number(v->running, model_groups[g], 0),
                         model_running_of(&w->m, g));
 }
 
@@ -278,7 +189,7 @@ static void check_lists(struct world *w, const struct world_view *v)
         for (int g = 0; g <= N_GROUPS; g++) {
             const char *name = g == N_GROUPS ? "-" : model_groups[g];
 
-            if (world_times(v->rings[p], name) != is_there(v->lists[p][g]))
+            if (world_times(v->rings[p], name) != world_has(v->lists[p][g]))
                 model_wrong(&w->m, "ring:%d and ready:%d:%s differ", p, p,
                             name);
         }
@@ -304,14 +215,14 @@ static void check_depth(struct world *w, const struct world_view *v)
         by_kind[w->m.jobs[i].kind] +=
             w->m.jobs[i].exists && w->m.jobs[i].place == READY;
     for (int kind = 0; kind < N_KINDS; kind++)
-        if (number(v->depth, model_kinds[kind], 0) != by_kind[kind])
+        if (world_number(v->depth, model_kinds[kind], 0) != by_kind[kind])
             model_wrong(&w->m, "depth of kind %s is %lld, not %d",
                         model_kinds[kind],
-                        (long long)number(v->depth, model_kinds[kind], 0),
+                        (long long)world_number(v->depth, model_kinds[kind], 0),
                         by_kind[kind]);
-    if (number(v->depth, "-", 0) != model_count(&w->m, READY))
+    if (world_number(v->depth, "-", 0) != model_count(&w->m, READY))
         model_wrong(&w->m, "depth is %lld, not %d",
-                    (long long)number(v->depth, "-", 0),
+                    (long long)world_number(v->depth, "-", 0),
                     model_count(&w->m, READY));
 }
 
@@ -339,6 +250,30 @@ static void check_bits(struct world *w, const struct world_view *v, int parent)
             model_wrong(&w->m, "the bit of P%d.%d is wrong", parent, c);
 }
 
+static void check_batch(struct world *w, const struct world_view *v)
+{
+    const struct mparent *p = &w->m.parents[BATCH];
+    const struct {
+        const char *field;
+        int64_t should;
+    } numbers[] = {{"deleted", p->n_deleted},
+                   {"stopped", p->n_stopped},
+                   {"sealed", p->is_sealed},
+                   {"stopping", p->is_stopping},
+                   {"reviving", p->is_reviving},
+                   {"ended", p->has_ended},
+                   {"swept_to", 0}};
+
+    for (size_t i = 0; i < MS_COUNT_OF(numbers); i++)
+        if (world_number(v->tally[BATCH], numbers[i].field, 0) !=
+            numbers[i].should)
+            model_wrong(&w->m, "tally of the batch: %s is %lld, not %lld",
+                        numbers[i].field,
+                        (long long)world_number(v->tally[BATCH],
+                                                numbers[i].field, 0),
+                        (long long)numbers[i].should);
+}
+
 static void check_tally(struct world *w, const struct world_view *v, int parent)
 {
     static const char *const places[] = {"ready", "running", "done", "dead"};
@@ -347,8 +282,8 @@ static void check_tally(struct world *w, const struct world_view *v, int parent)
     int should[4] = {0};
 
     if (!w->m.jobs[at].exists) {
-        if (is_there(v->tally[parent]) || is_there(v->bits[parent]) ||
-            is_there(v->rejects[parent]))
+        if (world_has(v->tally[parent]) || world_has(v->bits[parent]) ||
+            world_has(v->rejects[parent]))
             model_wrong(&w->m, "what belongs to P%d has outlived it", parent);
         return;
     }
@@ -357,16 +292,20 @@ static void check_tally(struct world *w, const struct world_view *v, int parent)
 
         should[2] += p->is_done[c];
         if (j->exists)
-            should[j->place == RUNNING ? 1 : j->place == DEAD ? 3 : 0]++;
+            should[j->place == RUNNING ? 1 : 0] +=
+                j->place != DEAD && j->place != DONE;
     }
+    should[3] = (int)p->n_dead;
     for (int i = 0; i < 4; i++)
-        if (number(v->tally[parent], places[i], 0) != should[i])
+        if (world_number(v->tally[parent], places[i], 0) != should[i])
             model_wrong(&w->m, "tally of P%d has %lld %s, not %d", parent,
-                        (long long)number(v->tally[parent], places[i], 0),
+                        (long long)world_number(v->tally[parent], places[i], 0),
                         places[i], should[i]);
-    if (number(v->tally[parent], "planned", 0) != p->planned ||
-        number(v->tally[parent], "docs", 0) != p->docs)
+    if (world_number(v->tally[parent], "planned", 0) != p->planned ||
+        world_number(v->tally[parent], "docs", 0) != p->docs)
         model_wrong(&w->m, "tally of P%d: planned or docs is wrong", parent);
+    if (parent == BATCH)
+        check_batch(w, v);
     check_bits(w, v, parent);
     check_rejects(w, v, parent);
 }
@@ -391,9 +330,9 @@ static void check_locks(struct world *w, const struct world_view *v)
                         model_uniques[u], (long long)left);
     }
     for (int i = 0; i < N_JOBS; i++)
-        if (is_there(v->gone[i]) != (w->m.gone_until[i] > 0))
+        if (world_has(v->gone[i]) != (w->m.gone_until[i] > 0))
             model_wrong(&w->m, "the id %s is %sremembered", model_id(i),
-                        is_there(v->gone[i]) ? "" : "not ");
+                        world_has(v->gone[i]) ? "" : "not ");
 }
 
 static void check_totals(struct world *w, const struct world_view *v)
@@ -407,14 +346,14 @@ static void check_totals(struct world *w, const struct world_view *v)
                  {"epoch", w->m.epoch}};
 
     for (int i = 0; i < N_STATS; i++)
-        if (number(v->stats, model_stats[i], 0) != w->m.stats[i])
+        if (world_number(v->stats, model_stats[i], 0) != w->m.stats[i])
             model_wrong(&w->m, "%s is %lld in all, not %lld", model_stats[i],
-                        (long long)number(v->stats, model_stats[i], 0),
+                        (long long)world_number(v->stats, model_stats[i], 0),
                         (long long)w->m.stats[i]);
     for (size_t i = 0; i < MS_COUNT_OF(metas); i++)
-        if (number(v->meta, metas[i].field, 0) != metas[i].should)
+        if (world_number(v->meta, metas[i].field, 0) != metas[i].should)
             model_wrong(&w->m, "%s is %lld, not %lld", metas[i].field,
-                        (long long)number(v->meta, metas[i].field, 0),
+                        (long long)world_number(v->meta, metas[i].field, 0),
                         (long long)metas[i].should);
 }
 
@@ -436,9 +375,10 @@ void world_compare(struct world *w)
 
     if (w->m.wrong[0] != '\0' || !world_look(w, &v))
         return;
-    adopt(&w->m, &v);
+    world_adopt(&w->m, &v);
     if (w->has_claim)
         model_claim_settled(&w->m, &w->claim);
+    model_settle(&w->m);
     for (int i = 0; i < N_JOBS; i++)
         check_job(w, &v, i);
     check_zset(w, "scheduled", v.scheduled, SCHEDULED, due_of);
@@ -455,30 +395,4 @@ void world_compare(struct world *w)
     check_locks(w, &v);
     check_totals(w, &v);
     check_wake(w, &v);
-}
-
-/* ---- what steps ask ---- */
-
-int world_find_dropped(struct world *w, int *out)
-{
-    struct world_view v;
-    int n = 0;
-
-    if (!world_look(w, &v))
-        return 0;
-    for (int i = 0; i < N_JOBS; i++)
-        if (w->m.jobs[i].exists && w->m.jobs[i].place == READY &&
-            strcmp(text(v.jobs[i], "state"), "dead") == 0)
-            out[n++] = i;
-    return n;
-}
-
-void world_find_gone(struct world *w, bool *out)
-{
-    struct world_view v;
-
-    if (!world_look(w, &v))
-        return;
-    for (int i = 0; i < N_JOBS; i++)
-        out[i] = w->m.jobs[i].exists && !is_there(v.jobs[i]);
 }

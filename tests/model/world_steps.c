@@ -13,7 +13,7 @@ static const struct {
     {step_bulk, 3},     {step_pause, 2},       {step_configure, 3},
     {step_unpark, 2},   {step_retain, 2},      {step_parent, 3},
     {step_spawn, 5},    {step_phase, 1},       {step_conclude, 3},
-    {step_children, 3},
+    {step_children, 3}, {step_family, 6},      {step_sweep, 2},
 };
 #define OP_CONFIGURE 14
 
@@ -102,7 +102,7 @@ bool world_drain(struct world *w)
         claim_as(w, 0, 16, EVERYTHING);
         if (!end_step(w))
             return false;
-        if (w->claim.n == 0 && !w->claim.more)
+        if (w->claim.n == 0 && !w->claim.more && w->n_tokens == 0)
             break;
     }
     if (model_count(&w->m, READY) + model_count(&w->m, PARKED) +

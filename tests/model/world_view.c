@@ -43,9 +43,7 @@ static int parent_of(const char *id)
 {
     int job = model_job_of(id);
 
-    return job != NONE && model_is_parent(job)
-               ? (job - N_PLAIN) / (1 + N_CHUNKS)
-               : NONE;
+    return job == NONE ? NONE : model_parent_number(job);
 }
 
 /* "ready:<priority>:<group>" */
@@ -140,4 +138,20 @@ int world_times(const struct ms_reply *list, const char *member)
     for (size_t i = 0; i < list->n_items; i++)
         n += ms_reply_is(&list->items[i], member);
     return n;
+}
+
+int64_t world_number(const struct ms_reply *pairs, const char *field,
+                     int64_t fallback)
+{
+    return ms_reply_int(ms_reply_field(pairs, field), fallback);
+}
+
+const char *world_text(const struct ms_reply *pairs, const char *field)
+{
+    return ms_reply_str(ms_reply_field(pairs, field), "");
+}
+
+bool world_has(const struct ms_reply *reply)
+{
+    return reply->type != MS_REPLY_NIL;
 }

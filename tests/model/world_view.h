@@ -31,3 +31,11 @@ bool world_look(struct world *w, struct world_view *out);
 int64_t world_score(const struct ms_reply *zset, const char *member);
 /* How often a list or a set names it. */
 int world_times(const struct ms_reply *list, const char *member);
+/* A field of a hash, which may not be there. */
+int64_t world_number(const struct ms_reply *pairs, const char *field,
+                     int64_t fallback);
+const char *world_text(const struct ms_reply *pairs, const char *field);
+bool world_has(const struct ms_reply *key);
+
+/* Takes over what the contract leaves open (world_adopt.c). */
+void world_adopt(struct model *m, const struct world_view *v);
