@@ -149,11 +149,12 @@ void ms_new_job_pack_options(const struct ms_new_job *job, struct ms_buf *out)
         {"exp_in", job->expires_in_ms}, {"exp_at", job->expires_at_ms},
         {"ma", job->max_attempts},      {"to", job->timeout_ms},
         {"uttl", job->unique_ttl_ms},   {"parent", job->parent},
+        {"st", job->slot_ms},
     };
     bool priority = job->priority != MS_PRIORITY_DEFAULT;
     bool mode = job->unique_mode != MS_UNIQUE_REFUSE;
     size_t n = (size_t)priority + (job->group != NULL) + (job->unique != NULL) +
-               (size_t)mode;
+               (size_t)mode + (job->schedule != NULL);
     msgpack_packer pk;
 
     for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++)
@@ -173,6 +174,8 @@ void ms_new_job_pack_options(const struct ms_new_job *job, struct ms_buf *out)
         pack_str(&pk, "u", job->unique);
     if (mode)
         pack_str(&pk, "um", unique_modes[job->unique_mode]);
+    if (job->schedule != NULL)
+        pack_str(&pk, "sn", job->schedule);
 }
 
 enum ms_err ms_enqueue_build(struct ms_cmd *cmd, const char *fleet,

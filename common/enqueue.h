@@ -56,6 +56,10 @@ struct ms_new_job {
     int64_t unique_ttl_ms; /* 0: while the job lives */
     int64_t max_attempts;  /* 0: the queue's */
     int64_t timeout_ms;    /* 0: the queue's */
+    /* Of the leader's calls alone: the job is that of a schedule's slot, which
+     * is enqueued once, however long ago.  NULL: none. */
+    const char *schedule;
+    int64_t slot_ms;
     bool parent; /* goes straight into waiting; the coordinator plans it */
 };
 

@@ -279,6 +279,8 @@ static void enqueue(struct item *item)
 
     item_set_state(item, ENQUEUEING);
     ms_ulid_new(token);
+    job.schedule = item->name;
+    job.slot_ms = item->slot_ms;
     if (err == MS_OK)
         err = ms_enqueue_build(&cmd, cron->duty.fleet, item->queue, token, &job,
                                1, cron->conf->max_payload_bytes, &error);

@@ -13,6 +13,7 @@ ARGV per job: kind, payload, options: "" for none, else msgpack of a map with
          own=1 json=1 p=priority g=group delay=ms at=ms exp_in=ms exp_at=ms
          u=unique_key um="replace" | "debounce" (none: refuse; _unique.lua)
          uttl=ms ma=max_attempts to=timeout_ms parent=1
+         sn=schedule st=slot in ms (the leader's alone)
 ARGV behind them: epoch, of a call that the leader makes
 Returns  {"ok", n_enqueued, {index, id, ...}}
          the list names the deduplicated: their own id, or the id that holds
@@ -54,6 +55,12 @@ local function options_of(packed)
     return o
 end
 
+-- A slot of a schedule is repeated by the next leader, and that may be long
+-- after its job was forgotten: the newest slot is remembered for good.
+local function is_fired(o)
+    return o.sn and tonumber(call("HGET", base .. "fired", o.sn)) == o.st
+end
+
 local jobs, dedup, seen = {}, {}, {}
 for i = 1, n do
     local key = KEYS[STANDING + 1 + i]
@@ -68,7 +75,7 @@ for i = 1, n do
                   o.own and (way == "own" or
                              call("EXISTS", base .. "gone:" .. id) == 1)) and
                  id
-    same = same or o.u and unique_meet(job)
+    same = same or is_fired(o) and id or o.u and unique_meet(job)
     if same then
         dedup[#dedup + 1] = i
         dedup[#dedup + 1] = same
@@ -138,6 +145,9 @@ local ready, later, wait, sooner = {}, {}, {}, false
 local function put(job, due)
     local o = job.o
     call("HSET", job.key, unpack(record(job, due)))
+    if o.sn then
+        call("HSET", base .. "fired", o.sn, string.format("%.0f", o.st))
+    end
     if o.u then
         local unique = base .. "unique:" .. o.u
         call("SET", unique, job.id)

@@ -357,8 +357,7 @@ static TEST(test_the_next_leader_fires_what_is_pending)
     firing_done(&f);
 }
 
-/* Killed between enqueue and clear; the job has ended and its record is gone.
- */
+/* Killed between enqueue and clear. */
 static TEST(test_the_next_leader_does_not_fire_twice)
 {
     struct firing f;
@@ -370,12 +369,44 @@ static TEST(test_the_next_leader_does_not_fire_twice)
     ms_schedule_job_id("a", slot, id);
     set("a", slot, NULL, NULL);
     take("a", slot);
-    ms_test_cmd(server, "SET " JOBS "gone:%s 1", id);
+    enqueue(&f.w, "mail", id, "noop.echo", "\x80", 1, false);
     run(&f);
-    CHECK_INT(enqueued(), ==, 0);
+    CHECK_INT(enqueued(), ==, 1);
     CHECK(!is_pending());
     CHECK_STR(field("last_id"), id);
     CHECK_STR(field("fired"), "1");
+    firing_done(&f);
+}
+
+/* The same, and nobody led until the job had ended, and all that is kept of
+ * such a job and its id for some time was gone. */
+static TEST(test_the_next_leader_may_come_however_late)
+{
+    struct firing f;
+    int64_t slot;
+    char id[MS_JOB_ID_MAX + 1];
+
+    firing_init(&f);
+    slot = slot_ago(0);
+    ms_schedule_job_id("a", slot, id);
+    set("a", slot, NULL, NULL);
+    run(&f);
+    CHECK_INT(enqueued(), ==, 1);
+    ms_test_cmd(server,
+                "HSET " A " pending_slot_ms %s pending_id %s pending_queue "
+                "mail",
+                field("last_slot_ms"), id); /* it did not clear */
+    ms_test_cmd(server, "ZADD ms:{main}:crons 5 a");
+    forget_job("a", slot);
+    run_once(&f.w, "cron");
+    CHECK_INT(enqueued(), ==, 1);
+    CHECK(!has_job("a", slot));
+    CHECK(!is_pending());
+    /* the next slot is another one */
+    ms_test_cmd(server, "HSET " A " next_ms %s cron %s", "5000", "@yearly");
+    ms_test_cmd(server, "ZADD ms:{main}:crons 5 a");
+    run_once(&f.w, "cron");
+    CHECK_INT(enqueued(), ==, 2);
     firing_done(&f);
 }
 
@@ -733,6 +764,7 @@ int main(void)
         RUN(test_missed_slots_are_dropped_and_counted),
         RUN(test_the_next_leader_fires_what_is_pending),
         RUN(test_the_next_leader_does_not_fire_twice),
+        RUN(test_the_next_leader_may_come_however_late),
         RUN(test_a_pending_slot_stays_with_its_queue),
         RUN(test_a_pending_slot_fires_though_it_was_disabled),
         RUN(test_stopped_anywhere_it_fires_each_slot_once),

@@ -417,9 +417,47 @@ static TEST(test_the_work_goes_on_at_maxmemory)
     CHECK_INT(ms_core_bulk(core, "delete", "ready", NULL), ==, 3);
 }
 
+/* Long after its job was forgotten; another slot or schedule is another. */
+static TEST(test_a_slot_of_a_schedule_is_enqueued_once)
+{
+    struct ms_core *core = *state;
+
+    CHECK_INT(ENQUEUE(core, .id = "s1", .schedule = "a", .slot_ms = 5000), ==,
+              1);
+    CHECK_STR(ms_test_text(core->redis, "HGET %s a", K("fired")), "5000");
+    CHECK_INT(ms_core_delete(core, "s1"), ==, MS_OK);
+    CHECK_INT(ENQUEUE(core, .id = "s1", .schedule = "a", .slot_ms = 5000), ==,
+              0);
+    CHECK_STR(core->dedup, "s1");
+    CHECK_STR(ms_core_state(core, "s1"), "gone");
+    CHECK_INT(ENQUEUE(core, .id = "s2", .schedule = "b", .slot_ms = 5000), ==,
+              1);
+    CHECK_INT(ENQUEUE(core, .id = "s3", .schedule = "a", .slot_ms = 6000), ==,
+              1);
+    /* clocks that were set back must not silence a schedule */
+    CHECK_INT(ENQUEUE(core, .id = "s4", .schedule = "a", .slot_ms = 4000), ==,
+              1);
+}
+
+/* What was refused was not fired. */
+static TEST(test_a_slot_that_a_full_queue_refused_can_come_again)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "j");
+    ms_core_set(core, "max_length", 1);
+    CHECK_INT(ENQUEUE(core, .id = "s1", .schedule = "a", .slot_ms = 5000), ==,
+              -1);
+    ms_core_set(core, "max_length", 0);
+    CHECK_INT(ENQUEUE(core, .id = "s1", .schedule = "a", .slot_ms = 5000), ==,
+              1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CORE(test_a_slot_of_a_schedule_is_enqueued_once),
+        CORE(test_a_slot_that_a_full_queue_refused_can_come_again),
         CORE(test_a_plain_job_keeps_nothing_but_what_differs),
         CORE(test_every_option_is_kept_with_the_job),
         CORE(test_payload_may_hold_any_bytes),
