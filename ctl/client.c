@@ -158,8 +158,7 @@ static void round_run(struct ms_client *client, const struct ms_cmd *cmds,
         ev_run(client->loop, 0);
 }
 
-/* What waiting a little may mend. */
-static bool is_passing(enum ms_err err)
+bool ms_client_is_passing(enum ms_err err)
 {
     return err == MS_EDOWN || err == MS_ETIMEOUT || err == MS_ELOADING ||
            err == MS_EBUSY;
@@ -175,11 +174,11 @@ static enum ms_err round_error(const struct answer *answers, size_t n,
     for (size_t i = 0; i < n; i++) {
         if (answers[i].err == MS_OK)
             continue;
-        if (first == MS_OK || !is_passing(answers[i].err)) {
+        if (first == MS_OK || !ms_client_is_passing(answers[i].err)) {
             first = answers[i].err;
             ms_error_set(error, first, "Redis: %.400s", answers[i].why.text);
         }
-        *out_passing = *out_passing && is_passing(answers[i].err);
+        *out_passing = *out_passing && ms_client_is_passing(answers[i].err);
     }
     return first;
 }

@@ -58,6 +58,10 @@ enum ms_err ms_client_try_all(struct ms_client *client, struct ms_cmd *cmds,
                               size_t n, struct ms_reply **out_replies,
                               enum ms_err *out_errs, struct ms_error *error);
 
+/* Is this what waiting a little may mend: a lost connection, a Redis that
+ * loads or is busy? */
+bool ms_client_is_passing(enum ms_err err);
+
 /* Frees n replies; NULLs are fine. */
 void ms_client_free_all(struct ms_reply **replies, size_t n);
 

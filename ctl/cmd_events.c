@@ -157,12 +157,6 @@ static enum ms_err before_print(struct follow *follow, struct ms_error *error)
     return err;
 }
 
-static bool is_passing(enum ms_err err)
-{
-    return err == MS_EDOWN || err == MS_ETIMEOUT || err == MS_ELOADING ||
-           err == MS_EBUSY;
-}
-
 /* Says once that Redis is away, and once that it is back. */
 static void away_tell(struct follow *follow, enum ms_err err,
                       const struct ms_error *why)
@@ -183,7 +177,7 @@ static enum ms_err follow_run(struct follow *follow, struct ms_error *error)
     while (fflush(stdout) == 0 && !ferror(stdout) &&
            !ms_client_sleep(client, err == MS_OK ? 0 : AGAIN_MS)) {
         err = ms_tail_read(follow->tail, WAIT_MS, line_print, follow, error);
-        if (err != MS_OK && !is_passing(err))
+        if (err != MS_OK && !ms_client_is_passing(err))
             return err;
         away_tell(follow, err, error);
     }

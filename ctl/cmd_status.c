@@ -6,53 +6,7 @@
 #include "ctl/commands.h"
 #include "ctl/ctl.h"
 #include "ctl/doctor.h"
-#include "ctl/view.h"
-
-static enum ms_err queues_write(struct ms_ctl *ctl, struct ms_json *json,
-                                struct ms_error *error)
-{
-    struct ms_names names = {0};
-    enum ms_err err = ms_view_queue_names(ctl->client, &names, error);
-
-    ms_json_key(json, "queues");
-    ms_json_open(json, '[');
-    if (err == MS_OK)
-        err = ms_view_queues(ctl->client, &names, json, error);
-    ms_json_close(json);
-    ms_names_done(&names);
-    return err;
-}
-
-static enum ms_err pods_write(struct ms_ctl *ctl, struct ms_json *json,
-                              struct ms_error *error)
-{
-    enum ms_err err;
-
-    ms_json_key(json, "pods");
-    ms_json_open(json, '[');
-    err = ms_view_pods(ctl->client, NULL, json, error);
-    ms_json_close(json);
-    return err;
-}
-
-static enum ms_err status_write(struct ms_ctl *ctl, struct ms_json *json,
-                                struct ms_error *error)
-{
-    enum ms_err err;
-
-    ms_json_open(json, '{');
-    err = queues_write(ctl, json, error);
-    if (err == MS_OK)
-        err = pods_write(ctl, json, error);
-    ms_json_key(json, "leader");
-    if (err == MS_OK)
-        err = ms_view_leader(ctl->client, json, error);
-    ms_json_key(json, "drift"); /* reconcile will fill it */
-    ms_json_open(json, '[');
-    ms_json_close(json);
-    ms_json_close(json);
-    return err;
-}
+#include "ctl/overview.h"
 
 /* ---- for people ---- */
 
@@ -129,7 +83,7 @@ static enum ms_err status(struct ms_ctl *ctl, struct ms_error *error)
     enum ms_err err = ms_ctl_connect(ctl, false, error);
 
     if (err == MS_OK)
-        err = status_write(ctl, &json, error);
+        err = ms_overview_status(ctl->client, &json, error);
     if (err == MS_OK && ctl->line->json)
         ms_ctl_print(ctl, &out, NULL);
     else if (err == MS_OK)

@@ -255,15 +255,8 @@ static TEST(test_every_command_of_musterctl_is_whole)
 static TEST(test_commands_of_later_issues_are_unknown)
 {
     static const char *const later[][3] = {
-        {"top"},
-        {"upload", "put"},
-        {"location", "list"},
-        {"events"},
-        {"metrics"},
-        {"dataset", "reshard"},
-        {"dataset", "verify"},
-        {"dump", "rate"},
-        {"dump", "export"},
+        {"upload", "put"},     {"location", "list"}, {"dataset", "reshard"},
+        {"dataset", "verify"}, {"dump", "rate"},     {"dump", "export"},
     };
 
     for (size_t i = 0; i < MS_COUNT_OF(later); i++) {
