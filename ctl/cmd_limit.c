@@ -370,6 +370,8 @@ static enum ms_err limit_acquire(struct ms_ctl *ctl, struct ms_error *error)
         err = ms_cli_duration(ctl->line, "wait", &a.wait_ms, error);
     if (err == MS_OK)
         err = limit_open(ctl, true, error);
+    if (err == MS_OK)
+        ms_client_sleep(ctl->client, 0); /* from now on Ctrl-C ends no more */
     a.began_ms = ms_clock_mono_ms();
     while (err == MS_OK && !holds && ctl->exit_code == MS_EXIT_OK) {
         err = acquire_try(&a, error);

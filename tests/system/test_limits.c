@@ -164,6 +164,29 @@ static TEST(test_a_drained_limit_lets_nothing_start)
     stop(worker);
 }
 
+#define THROTTLED                                             \
+    "{\"line\":\"\\\"status\\\":\\\"throttled\\\",\\\"retry_" \
+    "after_s\\\":3600\"}"
+
+/* A pool's program was told by its target to come back later. */
+static TEST(test_a_pool_that_is_throttled_drains_its_scope)
+{
+    struct ms_proc *worker;
+
+    fleet = ms_test_fleet_new(
+        NULL, "worker: { queues: [q], http: \"off\" }\n"
+              "limits: [{ scope: s, capacity: 50, refill_per_second: 50 }]\n"
+              "pools: [{ kinds: [\"p.\"], limit: s,\n"
+              "  argv: [\"" MS_TEST_BIN_DIR "/pool_child\"] }]\n");
+    worker = ms_test_worker(fleet);
+    CHECK_INT(ms_test_ctl(fleet, "job enqueue p.say %s --queue q", THROTTLED),
+              ==, 0);
+    WAIT_FOR(60000, number(S, "drained") == 1);
+    CHECK_INT(number(S, "blocked_until_ms"), >, redis_now_ms() + 3000000);
+    WAIT_FOR(60000, number(Q "stats", "throttled") == 1);
+    stop(worker);
+}
+
 /* A worker that is told to stop waits for no tokens. */
 static TEST(test_a_stop_does_not_wait_for_tokens)
 {
@@ -251,6 +274,25 @@ static TEST(test_musterctl_waits_for_tokens)
     CHECK_STR(ms_test_ctl_field("acquired"), "true");
 }
 
+/* Ctrl-C gives back what was reserved. */
+static TEST(test_musterctl_that_is_interrupted_takes_nothing)
+{
+    struct ms_proc *proc;
+
+    fleet = ms_test_fleet_new(NULL, "");
+    ms_test_ctl(fleet, "limit set s capacity=1 refill_per_second=0.001 "
+                       "tokens=0");
+    proc = ms_proc_start((const char *const[]){"musterctl", "--config",
+                                               fleet->conf, "limit", "acquire",
+                                               "s", "--wait", "1h", NULL},
+                         NULL);
+    WAIT_FOR(60000, number(S, "acquired") == 1);
+    ms_proc_signal(proc, SIGINT);
+    CHECK_INT(ms_proc_wait(proc, 30000), ==, 130);
+    ms_proc_free(proc);
+    CHECK_INT(number(S, "returned"), ==, 1);
+}
+
 static TEST(test_musterctl_refuses_what_makes_no_sense)
 {
     static const struct {
@@ -294,11 +336,13 @@ int main(void)
         LIMITS(test_jobs_without_a_limit_pass_those_that_wait),
         LIMITS(test_a_limit_is_changed_live),
         LIMITS(test_a_drained_limit_lets_nothing_start),
+        LIMITS(test_a_pool_that_is_throttled_drains_its_scope),
         LIMITS(test_a_stop_does_not_wait_for_tokens),
         LIMITS(test_a_missing_limit_is_told_and_the_jobs_wait),
         LIMITS(test_check_config_knows_the_limits),
         LIMITS(test_musterctl_shows_takes_and_forgets),
         LIMITS(test_musterctl_waits_for_tokens),
+        LIMITS(test_musterctl_that_is_interrupted_takes_nothing),
         LIMITS(test_musterctl_refuses_what_makes_no_sense),
     };
 
