@@ -165,6 +165,8 @@ local function put(job, due)
         sooner = sooner or not first_due or due < first_due
     elseif not job.stays then
         ready[#ready + 1] = {job.id, o.p or 5, o.g or "-", job.kind}
+    else
+        sooner = true -- what nobody would have run (expired, say) may run now
     end
 end
 

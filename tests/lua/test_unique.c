@@ -792,6 +792,18 @@ static TEST(test_a_debounced_job_expires_although_it_ran_before)
     CHECK_STR(ms_core_state(core, "a"), "dead");
 }
 
+/* It had expired where it stands, so that nobody would have run it. */
+static TEST(test_a_job_that_lives_again_by_a_debounce_wakes_a_pod)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .unique = "u", .expires_at_ms = 1000);
+    ms_test_cmd(core->redis, "DEL %s", K("wake"));
+    ENQUEUE(core, .id = "b", .unique = "u", .unique_mode = MS_UNIQUE_DEBOUNCE);
+    CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 1);
+    ms_core_claim_one(core, "p1", "a");
+}
+
 static TEST(test_a_debounce_adds_nothing_to_a_full_queue)
 {
     struct ms_core *core = *state;
@@ -857,6 +869,7 @@ int main(void)
         CORE(test_a_repeated_push_changes_nothing),
         CORE(test_an_id_that_gave_way_in_a_call_is_free_in_it),
         CORE(test_a_debounced_job_expires_although_it_ran_before),
+        CORE(test_a_job_that_lives_again_by_a_debounce_wakes_a_pod),
         CORE(test_a_debounce_adds_nothing_to_a_full_queue),
     };
 
