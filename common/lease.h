@@ -14,7 +14,8 @@
 #include "common/job.h"
 #include "common/reply.h"
 
-#define MS_CLAIM_MAX 256 /* jobs a call */
+#define MS_CLAIM_MAX   256 /* jobs a call */
+#define MS_CLAIM_BATCH 128 /* what a pod asks for and ends at most in one */
 
 /* Who asks. */
 struct ms_tenant {

@@ -25,7 +25,7 @@ struct item {
 
 /* One enqueue: jobs of one queue. */
 struct call {
-    size_t items[MS_ENQUEUE_MAX]; /* indices into the window */
+    size_t items[MS_ENQUEUE_BATCH]; /* indices into the window */
     size_t n, bytes;
     char token[MS_ULID_LEN + 1];
 };
@@ -76,7 +76,7 @@ static struct call *call_for(struct batch *b, const char *queue, size_t bytes)
         call = b->calls[i - 1];
         if (strcmp(b->items[call->items[0]].spec.queue, queue) != 0)
             continue;
-        if (call->n < MS_ENQUEUE_MAX && call->bytes + bytes <= CALL_BYTES)
+        if (call->n < MS_ENQUEUE_BATCH && call->bytes + bytes <= CALL_BYTES)
             return call;
         break;
     }

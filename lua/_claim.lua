@@ -11,6 +11,10 @@ local CLAIM_MAX = 256
 -- meets large ones must not get hundreds of MiB that it has no room for.
 local BYTES_MAX = 8 * 1024 * 1024
 
+-- Groups that one claim opens at most in a priority: each is a list of its own
+-- to read and to trim.  Where more of them wait, each gets one turn.
+local GROUPS_MAX = 64
+
 -- One group's list as the claim walks along it: it has come past `used` ids,
 -- `ids` are those behind the first `before`.
 local function open_group(p, group, want)
@@ -28,7 +32,7 @@ local function peek_id(g)
     local id = g.ids[g.used + 1 - g.before]
     if not id and #g.ids > 0 then
         g.before = g.used
-        g.ids = call("LRANGE", g.key, g.used, g.used + 63)
+        g.ids = call("LRANGE", g.key, g.used, g.used + 15)
         id = g.ids[1]
     end
     return id
@@ -132,13 +136,15 @@ end
 -- more of them than groups that run, or were picked to run in this call.
 -- Returns how many were opened, and whether the ring may have more.
 local function open_groups(pick, p, want, groups)
+    local each_of = want
+    want = math.min(want, GROUPS_MAX)
     local window, from = want, #groups
     if pick.group_max > 0 then
         window = math.min(want + call("HLEN", running) + #pick.jobs, 4000)
     end
     local names = call("LRANGE", KEYS[RING0 + p], from, from + window - 1)
     local n_open = 0
-    local each = math.ceil(want / math.max(1, #names))
+    local each = math.ceil(each_of / math.max(1, #names))
     room_of(pick, names)
     for _, name in ipairs(names) do
         if n_open == want then
@@ -157,11 +163,11 @@ local function open_groups(pick, p, want, groups)
 end
 
 -- One turn each for the groups from `from` on; false where none had a job.
-local function take_turns(pick, groups, from, limit)
+local function take_turns(pick, groups, from)
     local is_live = false
     for i = from, #groups do
         local g = groups[i]
-        if #pick.jobs >= limit then
+        if #pick.jobs >= pick.limit then
             return false
         end
         if not g.is_passed and not is_blocked(pick, g.group) and
@@ -176,18 +182,20 @@ end
 -- the front may have nothing but ids whose jobs are gone, or that this pod
 -- cannot run: those behind come before anyone's second turn, and before a lower
 -- priority.
-local function pick_priority(pick, p, limit)
+local function pick_priority(pick, p)
     local groups, n_open, may_more = {}, 0, true
-    while may_more and #pick.jobs < limit and pick.budget > 0 do
+    while may_more and #pick.jobs < pick.limit and pick.budget > 0 do
         local from, n = #groups + 1, nil
-        n, may_more = open_groups(pick, p, limit - #pick.jobs, groups)
-        take_turns(pick, groups, from, limit)
+        n, may_more = open_groups(pick, p, pick.limit - #pick.jobs, groups)
+        take_turns(pick, groups, from)
         n_open = n_open + n
         if n == 0 then
             break
+        elseif may_more and n_open >= GROUPS_MAX and #pick.jobs > 0 then
+            pick.limit = #pick.jobs
         end
     end
-    while take_turns(pick, groups, 1, limit) do end
+    while take_turns(pick, groups, 1) do end
     pick.may_more = pick.may_more or may_more
     for _, g in ipairs(groups) do
         g.stays = g.is_passed or peek_id(g)
@@ -201,20 +209,31 @@ local function pick_priority(pick, p, limit)
 end
 
 -- Most priorities have no work: one look at several of them at once.
-local function pick_all(pick, limit)
+local function pick_all(pick)
     for _, block in ipairs({{0, 4}, {5, 5}, {6, 9}}) do
         local first, last = block[1], block[2]
-        local is_needed = #pick.jobs < limit and pick.budget > 0
+        local is_needed = #pick.jobs < pick.limit and pick.budget > 0
         if is_needed and (first == last or call("EXISTS",
                 unpack(KEYS, RING0 + first, RING0 + last)) > 0) then
             for p = first, last do
-                if #pick.jobs < limit and pick.budget > 0 then
-                    pick_priority(pick, p, limit)
+                if #pick.jobs < pick.limit and pick.budget > 0 then
+                    pick_priority(pick, p)
                 end
             end
         end
     end
-    pick.may_more = pick.may_more or #pick.jobs >= limit or pick.budget <= 0
+    pick.may_more = pick.may_more or #pick.jobs >= pick.limit or
+                    pick.budget <= 0
+end
+
+local function push_groups(command, key, groups)
+    local names = {}
+    for i, g in ipairs(groups) do
+        names[i] = g.group
+    end
+    if #names > 0 then
+        call(command, key, unpack(names))
+    end
 end
 
 -- Drops what was looked at from the lists; who had a turn, or may not have one
@@ -222,7 +241,8 @@ end
 local function turn_ring(ring)
     local key = KEYS[RING0 + ring.p]
     local waits, had = {}, {}
-    for _, g in ipairs(ring.groups) do
+    for i, g in ipairs(ring.groups) do
+        g.at = i
         if g.used > 0 then
             call("LTRIM", g.key, g.used, -1)
         end
@@ -240,13 +260,10 @@ local function turn_ring(ring)
         return
     end
     call("LTRIM", key, #ring.groups, -1)
-    for i = #waits, 1, -1 do
-        call("LPUSH", key, waits[i].group)
-    end
+    table.sort(waits, function(a, b) return a.at > b.at end)
     table.sort(had, function(a, b) return a.turn < b.turn end)
-    for _, g in ipairs(had) do
-        call("RPUSH", key, g.group)
-    end
+    push_groups("LPUSH", key, waits)
+    push_groups("RPUSH", key, had)
 end
 
 -- Redis formats each number that it is given with care and at length; `text`
@@ -298,9 +315,7 @@ local function commit(pick, pod, ttl_ms, held, default_timeout)
         call("ZADD", leases, unpack(ends))
         call("SADD", held, unpack(ids))
     end
-    for _, job in ipairs(pick.parks) do
-        park(job.id, job.kind, pick.now)
-    end
+    park_all(pick.parks, pick.now)
     for _, job in ipairs(pick.expired) do
         end_dead(job, pick.now, "expired before it was started", "ready")
     end
@@ -347,7 +362,7 @@ local function claim(ask, now, c)
         first_end = first_score(leases)
     end
     if first_due and first_due <= now then
-        promote(now, 100)
+        promote(now, 64)
         first_due = first_score(scheduled)
     end
     local cap = set_default(c[1], 1)
@@ -364,7 +379,7 @@ local function claim(ask, now, c)
     local pick = {
         now = now, kinds = ask.kinds, memo = {}, seen = {}, jobs = {},
         parks = {}, expired = {}, stopped = {}, rings = {}, turns = 0, bytes = 0,
-        budget = limit + 64,
+        limit = limit, budget = limit + 64,
         group_max = set_default(c[4], 0), room = {},
     }
     local lent, left = {}, nil
@@ -374,7 +389,7 @@ local function claim(ask, now, c)
             -- comes back for the rest.
             unpark_handled(ask.kinds, limit + 1, pick.memo)
         end
-        pick_all(pick, limit)
+        pick_all(pick)
         lent, left = commit(pick, ask.pod, ask.ttl_ms, ask.held,
                             set_default(c[3], 600000))
     end

@@ -9,10 +9,14 @@ local function group_add(group, n)
 end
 
 local function groups_flush()
+    local none = {}
     for group, n in pairs(group_adds) do
         if n ~= 0 and call("HINCRBY", running, group, n) <= 0 then
-            call("HDEL", running, group)
+            none[#none + 1] = group
         end
         group_adds[group] = nil
+    end
+    if #none > 0 then
+        call("HDEL", running, unpack(none))
     end
 end

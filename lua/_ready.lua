@@ -33,9 +33,11 @@ local function push_ready(jobs, front)
     for _, list in ipairs(order) do
         local ids = list.ids
         if front then
+            local reversed = {}
             for i = #ids, 1, -1 do
-                call("LPUSH", list.key, ids[i])
+                reversed[#reversed + 1] = ids[i]
             end
+            call("LPUSH", list.key, unpack(reversed))
         else
             call("RPUSH", list.key, unpack(ids))
         end

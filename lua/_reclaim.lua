@@ -47,6 +47,7 @@ end
 -- many were taken, and how many of them are dead now.
 local function reclaim(ids, now, costs_crash, of)
     local recs, back, n, n_dead = {}, {}, 0, 0
+    local taken, held_by = {}, {}
     for i, id in ipairs(ids) do
         recs[i] = read(job_key(id), RECLAIM_FIELDS)
         tally_know(recs[i].parent)
@@ -58,9 +59,11 @@ local function reclaim(ids, now, costs_crash, of)
         set_default(call("HGET", cfg, "crash_limit"), 3)
     for _, rec in ipairs(recs) do
         if not of or rec.pod == of then
-            call("ZREM", leases, rec.id)
+            taken[#taken + 1] = rec.id
             if rec.pod then
-                call("SREM", base .. "held:" .. rec.pod, rec.id)
+                local held = held_by[rec.pod] or {}
+                held_by[rec.pod] = held
+                held[#held + 1] = rec.id
             end
             if rec.state == "running" then
                 n = n + 1
@@ -68,6 +71,12 @@ local function reclaim(ids, now, costs_crash, of)
                     (take_back(rec, now, crash_limit, back) and 1 or 0)
             end
         end
+    end
+    if #taken > 0 then
+        call("ZREM", leases, unpack(taken))
+    end
+    for pod, held in pairs(held_by) do
+        call("SREM", base .. "held:" .. pod, unpack(held))
     end
     if #back > 0 then
         push_ready(back, true)

@@ -29,17 +29,19 @@ local function revive_child(rec, now)
     return {rec.id, rec.priority or 5, rec.group or "-", rec.kind}
 end
 
--- Looks at the open children from number `from` on, 400 at most.  `verb` is
+local SWEEP_STEP = 100
+
+-- Looks at the open children from number `from` on, SWEEP_STEP at most.  `verb` is
 -- "stop" (those that have not ended) or "revive" (those that are dead).
 -- Returns where to go on (-1 at the end) and how many were changed.
 local function sweep_step(parent, planned, from, verb, now)
     local open, next_from = open_chunks(base .. "bits:" .. parent, planned,
                                         from, 4000)
-    if #open > 400 then
-        next_from = open[401]
+    if #open > SWEEP_STEP then
+        next_from = open[SWEEP_STEP + 1]
     end
     local recs, n, back = {}, 0, {}
-    for i = 1, math.min(#open, 400) do
+    for i = 1, math.min(#open, SWEEP_STEP) do
         recs[i] = read(job_key(parent .. "." .. open[i]), SWEEP_FIELDS)
     end
     for _, rec in ipairs(recs) do

@@ -27,7 +27,7 @@ end
 local function read_parent(tally)
     local key = job_key(tally.id)
     local rec, v = {key = key, id = tally.id},
-                   call("HMGET", key, unpack(PARENT_FIELDS))
+                   call_on_record("HMGET", key, unpack(PARENT_FIELDS))
     for i, name in ipairs(PARENT_FIELDS) do
         rec[name] = v[i]
     end

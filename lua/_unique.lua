@@ -79,8 +79,9 @@ local function merged(o, own, priority, group)
 end
 
 -- Takes a debounced job out of its place where its new due time or kind asks
--- for another; returns whether it has to be put into one.
-local function leave_place(rec, job, due)
+-- for another; returns whether it has to be put into one.  `left` counts by
+-- kind how many are ready no more.
+local function leave_place(rec, job, due, left)
     if rec.state == "scheduled" then
         if not due then
             call("ZREM", scheduled, rec.id)
@@ -92,10 +93,12 @@ local function leave_place(rec, job, due)
     end
     if not unpark(rec.id, rec.kind) then
         if not due then -- it keeps its turn
-            depth_add({[rec.kind] = -1, [job.kind] = 1}, 1)
+            left[job.kind] = (left[job.kind] or 0) - 1
+            left[rec.kind] = (left[rec.kind] or 0) + 1
             return false
         end
-        depth_add({[rec.kind] = 1}, -1) -- its id is dropped at its turn
+        -- Its id is dropped at its turn.
+        left[rec.kind] = (left[rec.kind] or 0) + 1
     end
     return true
 end
@@ -114,16 +117,18 @@ end
 -- `stays`.
 local function unique_write(due_of, put)
     for _, rec in ipairs(replaced) do
+        rec.unique = nil -- the new job takes the key over
         delete_job(rec)
     end
     if #replaced + n_dropped > 0 then
         call("HINCRBY", stats, "replaced", #replaced + n_dropped)
     end
+    local left = {}
     for _, h in pairs(holders) do
         local rec, next = h.rec, h.next
         if rec and next then
             local due = due_of(next.o)
-            local moves = leave_place(rec, next, due)
+            local moves = leave_place(rec, next, due, left)
             begin_next(rec)
             put({
                 id = rec.id, key = rec.key, kind = next.kind,
@@ -137,4 +142,5 @@ local function unique_write(due_of, put)
             job.o = merged(next.o, job.o.own, job.o.p, job.o.g)
         end
     end
+    depth_add(left, -1)
 end

@@ -15,7 +15,7 @@ local newer = newer_epoch(tonumber(ARGV[1]))
 if newer then
     return {"epoch", newer}
 end
-local LIMIT = 100
+local LIMIT = 50
 local now = now_ms()
 local heard = hear(now)
 local n, n_dead, more = reclaim_expired(now, heard, LIMIT)

@@ -15,7 +15,7 @@ local newer = newer_epoch(tonumber(ARGV[1]))
 if newer then
     return {"epoch", newer}
 end
-local SLICE = 500
+local SLICE = 200
 local now = now_ms()
 local c = call("HMGET", cfg, "retain_done_ms", "retain_dead_ms",
                "retain_done_max")

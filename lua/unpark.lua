@@ -23,7 +23,7 @@ local newer = newer_epoch(tonumber(ARGV[1]))
 if newer then
     return {"epoch", newer}
 end
-local LIMIT, PATIENCE_MS = 100, 600000
+local LIMIT, PATIENCE_MS = 50, 600000
 local now, memo = now_ms(), {}
 
 -- Ends the jobs of a kind that waited too long, of its oldest `most`; how many.
@@ -54,7 +54,7 @@ end
 -- What was parked and has no kind's place any more leads nowhere.
 local function drop_strays()
     for _, id in ipairs(call("ZRANGE", parked, 0, 9)) do
-        local kind = call("HGET", job_key(id), "kind")
+        local kind = call_on_record("HMGET", job_key(id), "kind")[1]
         if not kind or
            not call("ZSCORE", base .. "parked:" .. kind, id) then
             call("ZREM", parked, id)

@@ -202,8 +202,8 @@ static void on_finished_job(size_t i, enum ms_finish_status status, void *arg)
 static void call_went_well(struct ms_station *st)
 {
     st->claim_apart = false;
-    st->finish_max =
-        2 * st->finish_max < MS_CLAIM_MAX ? 2 * st->finish_max : MS_CLAIM_MAX;
+    st->finish_max = 2 * st->finish_max < MS_CLAIM_BATCH ? 2 * st->finish_max
+                                                         : MS_CLAIM_BATCH;
 }
 
 static void on_finished(enum ms_err err, const struct ms_reply *reply,

@@ -326,7 +326,7 @@ static void on_released(enum ms_err err, const struct ms_reply *reply,
                    ms_log_quote(error.text, text, sizeof(text)));
             ms_station_again(st);
         }
-    } else if (st->release_max < MS_CLAIM_MAX) {
+    } else if (st->release_max < MS_CLAIM_BATCH) {
         st->release_max *= 2;
     }
     st->env->changed(st->env->arg);

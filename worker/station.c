@@ -95,7 +95,7 @@ struct ms_station *ms_station_new(struct ms_station_env *env, const char *queue)
     st->queue = ms_xstrdup(queue);
     st->assigned = -1;
     st->max_workers = 1;
-    st->finish_max = st->release_max = MS_CLAIM_MAX;
+    st->finish_max = st->release_max = MS_CLAIM_BATCH;
     ev_init(&st->poll, on_poll);
     ev_init(&st->keep, on_keep);
     ev_init(&st->again, on_again);
@@ -182,7 +182,7 @@ int ms_station_want(const struct ms_station *st)
 
         want = ahead > want ? ahead : want;
     }
-    return want > MS_CLAIM_MAX ? MS_CLAIM_MAX : want;
+    return want > MS_CLAIM_BATCH ? MS_CLAIM_BATCH : want;
 }
 
 bool ms_station_is_waiting(const struct ms_station *st)

@@ -10,6 +10,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/reply.h"
 
 /* ---- what Redis says of itself ---- */
 
@@ -27,6 +28,27 @@ double ms_meter_cpu_us(struct ms_test_redis *server)
 {
     return 1e6 * (info_number(server, "cpu", "used_cpu_user:") +
                   info_number(server, "cpu", "used_cpu_sys:"));
+}
+
+double ms_meter_thread_us(const struct ms_test_redis *server)
+{
+    char path[64];
+    double ns = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/schedstat",
+             (int)ms_test_redis_pid(server));
+    file = fopen(path, "re");
+    ms_assert(file != NULL && fscanf(file, "%lf", &ns) == 1);
+    fclose(file);
+    return ns / 1000;
+}
+
+double ms_meter_last_us(struct ms_test_redis *server)
+{
+    const struct ms_reply *log = ms_test_cmd(server, "SLOWLOG GET 1");
+
+    return (double)ms_reply_int(ms_reply_at(ms_reply_at(log, 0), 2), 0);
 }
 
 int64_t ms_meter_memory(struct ms_test_redis *server)

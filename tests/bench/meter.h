@@ -13,6 +13,12 @@
 
 /* CPU time of the server's process in us, user and system. */
 double ms_meter_cpu_us(struct ms_test_redis *server);
+/* CPU time of its thread alone in us, exact and at once (Linux schedstat);
+ * INFO is not asked, so that the asking costs the server nothing. */
+double ms_meter_thread_us(const struct ms_test_redis *server);
+/* What the last command took inside the server, in us of time: SLOWLOG, which
+ * must log everything (CONFIG SET slowlog-log-slower-than 0). */
+double ms_meter_last_us(struct ms_test_redis *server);
 int64_t ms_meter_memory(struct ms_test_redis *server); /* used_memory */
 /* Calls of all commands, those from inside scripts too; of one command. */
 int64_t ms_meter_calls(struct ms_test_redis *server);

@@ -178,9 +178,9 @@ static TEST(test_a_queue_that_is_full_stops_its_lines_alone)
     ms_core_set(core, "max_length", 600);
     CHECK_INT(feed_run(core, &feed, &result, &error), ==, MS_EFULL);
     CHECK_CONTAINS(error.text, "queue 'q'");
-    CHECK_INT(result.enqueued, ==, 500); /* calls are whole or not at all */
-    CHECK_INT(result.failed_line, ==, 501);
-    CHECK_CONTAINS(ms_buf_str(&result.in_lines), "1-500");
+    CHECK_INT(result.enqueued, ==, 600); /* calls are whole or not at all */
+    CHECK_INT(result.failed_line, ==, 601);
+    CHECK_CONTAINS(ms_buf_str(&result.in_lines), "1-600");
     ms_buf_done(&result.in_lines);
 }
 

@@ -272,6 +272,49 @@ static TEST(test_ids_that_lead_nowhere_do_not_keep_a_queue_full)
     CHECK_INT(ms_core_claim(core, "p1", 5), ==, 2);
 }
 
+/* Many groups of one job each beside one of many: what is looked at of the
+ * short lists is too little to make room for a large call. */
+static TEST(test_a_long_list_makes_room_beside_many_short_ones)
+{
+    struct ms_core *core = *state;
+
+    for (int i = 0; i < 40; i++) {
+        char prefix[16];
+
+        snprintf(prefix, sizeof(prefix), "g%d-", i);
+        ms_core_enqueue_many(core, prefix, prefix, 1);
+    }
+    ms_core_enqueue_many(core, "j", NULL, 1000);
+    drop_oldest(core, 1040);
+    ms_core_enqueue_many(core, "n", NULL, 500);
+    CHECK_INT(ms_core_stat(core, "dropped"), ==, 500);
+    CHECK_STR(ms_core_state(core, "g39-0"), "dead"); /* they were the oldest */
+    CHECK_STR(ms_core_state(core, "j459"), "dead");
+    CHECK_STR(ms_core_state(core, "j460"), "ready");
+}
+
+/* The look is bounded: what it finds in vain must not be in the way again. */
+static TEST(test_a_long_run_of_dead_ids_is_worked_off)
+{
+    struct ms_core *core = *state;
+    const struct ms_new_job job = NEW_JOB(.id = "n");
+
+    ms_core_enqueue_many(core, "j", NULL, 1500);
+    ENQUEUE(core, .id = "old");
+    drop_oldest(core, 1);
+    for (int i = 0; i < 1500; i++) {
+        char id[16];
+
+        snprintf(id, sizeof(id), "j%d", i);
+        ms_core_cancel(core, id);
+    }
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(ms_core_enqueue_all(core, NULL, &job, 1), ==, -1);
+    CHECK_STR(ms_core_state(core, "old"), "ready");
+    CHECK_INT(ms_core_enqueue_all(core, NULL, &job, 1), ==, 1);
+    CHECK_STR(ms_core_state(core, "old"), "dead");
+}
+
 static TEST(test_a_call_that_can_never_fit_is_refused)
 {
     struct ms_core *core = *state;
@@ -476,6 +519,8 @@ int main(void)
         CORE(test_only_ready_jobs_that_stand_alone_make_room),
         CORE(test_who_stands_for_a_new_job_is_not_dropped),
         CORE(test_ids_that_lead_nowhere_do_not_keep_a_queue_full),
+        CORE(test_a_long_list_makes_room_beside_many_short_ones),
+        CORE(test_a_long_run_of_dead_ids_is_worked_off),
         CORE(test_a_call_that_can_never_fit_is_refused),
         CORE(test_parked_jobs_count_against_max_length),
         CORE(test_a_parent_waits_and_is_never_claimed),

@@ -103,13 +103,13 @@ static TEST(test_unpark_ends_jobs_in_steps)
     struct ms_core *core = *state;
     char id[16];
 
-    park(core, 130);
-    for (int i = 0; i < 130; i++) {
+    park(core, 80);
+    for (int i = 0; i < 80; i++) {
         snprintf(id, sizeof(id), "x%d", i);
         age(core, id, 700000);
     }
     ms_core_unpark(core, ",k,");
-    CHECK_INT(core->tidy.n_dead, ==, 100);
+    CHECK_INT(core->tidy.n_dead, ==, 50);
     CHECK(core->tidy.more);
     ms_core_unpark(core, ",k,");
     CHECK_INT(core->tidy.n_dead, ==, 30);
@@ -165,8 +165,8 @@ static TEST(test_each_kind_waits_for_itself)
 {
     struct ms_core *core = *state;
 
-    park(core, 130);
-    for (int i = 0; i < 130; i++) {
+    park(core, 80);
+    for (int i = 0; i < 80; i++) {
         char id[16];
 
         snprintf(id, sizeof(id), "x%d", i);
@@ -179,7 +179,7 @@ static TEST(test_each_kind_waits_for_itself)
     ms_core_unpark(core, ",x,");
     CHECK_INT(core->tidy.n_dead, ==, 1);
     CHECK_STR(ms_core_state(core, "y"), "dead");
-    CHECK_INT(ms_core_info(core).parked, ==, 130);
+    CHECK_INT(ms_core_info(core).parked, ==, 80);
 }
 
 static TEST(test_a_parked_id_without_a_record_goes)
