@@ -69,8 +69,9 @@ struct ms_conf {
     char **worker_queues; /* NULL-terminated, trimmed, no repeats */
     int64_t worker_concurrency, worker_grace_ms, worker_claim_ttl_ms;
     int64_t worker_heartbeat_ms;
-    char *worker_handlers_dir; /* NULL: none */
-    char *worker_http;         /* "host:port", or "off" */
+    char *worker_handlers_dir;        /* NULL: none */
+    int64_t worker_slot_memory_bytes; /* 0: off */
+    char *worker_http;                /* "host:port", or "off" */
     /* From MUSTER_WORKER_*; NULL: not set.  See ms_conf_worker_label(). */
     char *worker_prefix, *worker_version, *worker_id;
 

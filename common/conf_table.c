@@ -50,6 +50,7 @@ static const struct ms_field worker_table[] = {
      .min = SECOND_MS},
     {"heartbeat", MS_FIELD_DURATION, AT(worker_heartbeat_ms), "5s", .min = 100},
     {"handlers_dir", MS_FIELD_TEXT, AT(worker_handlers_dir)},
+    {"slot_memory", MS_FIELD_SIZE, AT(worker_slot_memory_bytes), "256MiB"},
     {"http", MS_FIELD_ADDRESS, AT(worker_http), "127.0.0.1:7781"},
     END};
 

@@ -11,6 +11,7 @@
 
 static enum ms_log_level lowest = MS_INFO;
 static bool as_json;
+static int log_fd = STDERR_FILENO;
 
 static const char *const words[] = {"debug", "info", "warn", "error"};
 
@@ -18,6 +19,11 @@ void ms_log_configure(enum ms_log_level level, bool json)
 {
     lowest = level;
     as_json = json;
+}
+
+void ms_log_to(int fd)
+{
+    log_fd = fd;
 }
 
 bool ms_log_parse_level(const char *word, enum ms_log_level *out_level)
@@ -164,7 +170,7 @@ void ms_log(enum ms_log_level level, const char *mod, const char *event,
     ms_buf_addc(shown, '\n');
     /* One write a line, so that lines of several processes never mix.  A log
      * that cannot be written has nowhere to complain. */
-    if (write(STDERR_FILENO, shown->data, shown->len) < 0)
+    if (write(log_fd, shown->data, shown->len) < 0)
         shown->len = 0;
     ms_buf_done(&line);
     ms_buf_done(&json);

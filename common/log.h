@@ -18,6 +18,9 @@ enum ms_log_level { MS_DEBUG, MS_INFO, MS_WARN, MS_ERROR };
 /* `json` turns every line into one JSON object; every value is a string. */
 void ms_log_configure(enum ms_log_level level, bool json);
 
+/* Where lines go; standard error unless told otherwise. */
+void ms_log_to(int fd);
+
 /* False for an unknown word: "debug", "info", "warn", "error". */
 bool ms_log_parse_level(const char *word, enum ms_log_level *out_level);
 

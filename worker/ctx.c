@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/mem.h"
@@ -120,15 +121,21 @@ void ms_ctx_set_program(struct ms_ctx *ctx, pid_t group)
     ms_lane_set_program(&ctx->child->lane, group);
 }
 
+/* By way of standard error, where a flood is held back (output.h). */
 void ms_ctx_log(struct ms_ctx *ctx, enum ms_log_level level, const char *format,
                 va_list args)
 {
-    char text[900], quoted[1000];
+    static const int marks[] = {7, 6, 4, 3};
+    char text[1000];
+    int at = snprintf(text, sizeof(text), "<%d>", marks[level]);
 
-    vsnprintf(text, sizeof(text), format, args);
-    ms_text_scrub(text, strlen(text));
-    ms_log(level, "handler", "log", "job=%s kind=%s text=%s", ctx->job->id,
-           ctx->job->kind, ms_log_quote(text, quoted, sizeof(quoted)));
+    vsnprintf(text + at, sizeof(text) - (size_t)at - 1, format, args);
+    for (char *c = text; *c != '\0'; c++)
+        if (*c == '\n')
+            *c = ' ';
+    strcat(text, "\n"); /* one write a line */
+    if (write(STDERR_FILENO, text, strlen(text)) < 0)
+        text[0] = '\0'; /* a log that cannot be written has nowhere to say so */
 }
 
 const struct ms_route *ms_ctx_route(const struct ms_ctx *ctx)

@@ -33,6 +33,7 @@ struct ms_pool_child {
     struct ms_buf read;  /* what it wrote and was not taken */
     size_t searched;     /* so much of it holds no line end */
     struct ms_tail tail; /* of what it wrote on standard error */
+    struct ms_memory memory;
 };
 
 /* One job under way in it. */
@@ -141,6 +142,7 @@ static int end_child(struct ms_slot_child *slot, struct ms_pool_child *child)
     ms_launched_close(&child->run);
     ms_buf_done(&child->read);
     child->searched = 0;
+    child->memory = (struct ms_memory){0};
     return status;
 }
 
@@ -435,6 +437,19 @@ static void clean_up(struct call *call)
                         sizeof(quoted)));
 }
 
+static void check_memory(struct call *call)
+{
+    struct ms_pool_child *child = call->child;
+
+    if (child->run.pid == 0 ||
+        !ms_memory_has_grown(&child->memory, child->run.pid,
+                             call->ctx->child->conf->worker_slot_memory_bytes))
+        return;
+    ms_log(MS_INFO, "pool", "grown", "pid=%d program=%s", (int)child->run.pid,
+           call->conf->argv[0]);
+    end_child(call->ctx->child, child);
+}
+
 static void run_job(struct call *call)
 {
     struct ms_ctx *ctx = call->ctx;
@@ -445,6 +460,7 @@ static void run_job(struct call *call)
     follow(call);
     ms_ctx_set_program(ctx, 0);
     clean_up(call);
+    check_memory(call);
     ms_buf_done(&call->line);
     if (call->child->read.cap > KEEP_SIZE)
         ms_buf_done(&call->child->read);

@@ -13,6 +13,8 @@
 #include "worker/build.h"
 #include "worker/head.h"
 #include "worker/message.h"
+#include "worker/output.h"
+#include "worker/slot_child.h"
 #include "worker/spawn.h"
 
 #define START_US      (30 * 1000000LL) /* for a child to say READY */
@@ -41,6 +43,7 @@ struct ms_slot {
     enum slot_state state;
     struct ms_spawned child;
     struct ms_reader reader;
+    struct ms_output *output;
     ev_io readable, writable;
     ev_child exited;
     ev_timer timer;
@@ -72,6 +75,14 @@ static void slot_set_state(struct ms_slot *slot, enum slot_state state)
     slot->state = state;
 }
 
+/* Whose output it is that comes now. */
+static const char *output_job(void *arg)
+{
+    const struct ms_slot *slot = arg;
+
+    return slot->n > 0 && slot->head.has_begun ? slot->queue[0].held->id : NULL;
+}
+
 struct ms_slot *ms_slot_new(struct ms_slot_pool *pool, int number)
 {
     struct ms_slot *slot = ms_xcalloc(1, sizeof(*slot));
@@ -87,6 +98,7 @@ struct ms_slot *ms_slot_new(struct ms_slot_pool *pool, int number)
     ev_init(&slot->timer, on_timer);
     slot->readable.data = slot->writable.data = slot;
     slot->exited.data = slot->timer.data = slot;
+    slot->output = ms_output_new(pool->loop, number, output_job, slot);
     return slot;
 }
 
@@ -105,6 +117,7 @@ void ms_slot_free(struct ms_slot *slot)
     ev_child_stop(slot->pool->loop, &slot->exited);
     ev_timer_stop(slot->pool->loop, &slot->timer);
     ms_spawn_end(&slot->child);
+    ms_output_free(slot->output);
     close_channel(slot);
     for (int i = 0; i < slot->n; i++)
         slot->queue[i].held->slot = NULL;
@@ -165,6 +178,8 @@ static enum ms_err start_child(struct ms_slot *slot, struct ms_error *error)
     ev_io_set(&slot->readable, slot->child.frames.fd, EV_READ);
     ev_io_set(&slot->writable, slot->child.frames.fd, EV_WRITE);
     ev_child_set(&slot->exited, slot->child.pid, 0);
+    ms_output_open(slot->output, slot->child.output);
+    slot->child.output = -1; /* it is the output's now */
     ev_io_start(loop, &slot->readable);
     ev_child_start(loop, &slot->exited);
     put_hello(slot);
@@ -368,6 +383,9 @@ static void take_end(struct ms_slot *slot, struct ms_message *message)
     if (!slot->head.has_begun)
         tell_started(slot, ms_clock_mono_us() - message->end.run_us);
     ms_pace_ran(slot->queue[0].kind, message->end.run_us);
+    if (message->end.run_us >= MS_PACE_LONG_US) /* those of microseconds are
+                                                   not asked so often */
+        ms_output_drain(slot->output);
     end_head(slot, &message->end.ending);
     if (slot->n > 0 && !slot->head.has_begun)
         tell_started(slot, ms_clock_mono_us()); /* the child moved on */
@@ -451,6 +469,11 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int revents)
 
 /* ---- its end ---- */
 
+static bool is_memory(int status)
+{
+    return WIFEXITED(status) && WEXITSTATUS(status) == MS_SLOT_EXIT_MEMORY;
+}
+
 static void explain(const struct ms_slot *slot, int status, char *out,
                     size_t size)
 {
@@ -487,10 +510,13 @@ static void bury(struct ms_slot *slot, int status)
     char why[400], quoted[500];
     bool was_up = slot->state == SLOT_UP;
 
+    ms_output_close(slot->output);
     explain(slot, status, why, sizeof(why));
-    ms_log(MS_WARN, "slot", "died", "slot=%d pid=%d reason=%s jobs=%d",
-           slot->number, (int)slot->child.pid,
-           ms_log_quote(why, quoted, sizeof(quoted)), slot->n);
+    ms_log(is_memory(status) ? MS_INFO : MS_WARN, "slot",
+           is_memory(status) ? "grown" : "died",
+           "slot=%d pid=%d reason=%s jobs=%d", slot->number,
+           (int)slot->child.pid, ms_log_quote(why, quoted, sizeof(quoted)),
+           slot->n);
     ms_spawn_kill_rest(&slot->child);
     slot->child.pid = 0;
     slot->killed[0] = '\0';

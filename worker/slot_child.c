@@ -1,6 +1,7 @@
 #include "worker/slot_child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -223,6 +224,9 @@ static void run_job(struct ms_slot_child *child, const char *body, size_t len)
     ctx_done(ctx);
     keep_small(&child->jobs.texts);
     ms_slot_child_send(child);
+    if (ms_memory_has_grown(&child->memory, 0,
+                            child->conf->worker_slot_memory_bytes))
+        leave(child, MS_SLOT_EXIT_MEMORY); /* jobs not begun go elsewhere */
 }
 
 /* Runs the first of the jobs set aside; false: there is none.  The frame is
@@ -298,6 +302,9 @@ static enum ms_err greet(struct ms_slot_child *child, struct ms_error *error)
             leave(child, 0);
     if (err == MS_OK)
         err = take_hello(child, body, len, error);
+    if (err == MS_OK) /* from here on it is warm */
+        ms_memory_has_grown(&child->memory, 0,
+                            child->conf->worker_slot_memory_bytes);
     if (err == MS_OK)
         ms_message_put_ready(&child->frames.out, ms_build_id());
     else
@@ -338,6 +345,8 @@ static void child_init(struct ms_slot_child *child)
     ms_frames_init(&child->frames, MS_SLOT_CHANNEL_FD);
     ms_reader_init(&child->jobs);
     ms_reader_init(&child->control);
+    fcntl(MS_SLOT_LOG_FD, F_SETFD, FD_CLOEXEC);
+    ms_log_to(MS_SLOT_LOG_FD);
     signal(SIGPIPE, SIG_IGN); /* a program that does not read its input */
 }
 

@@ -10,8 +10,9 @@
  * looked at only through its context (handler.h): jobs that came meanwhile are
  * set aside, STOP and COMMITTED are for the running job.
  *
- * Descriptors: 0 /dev/null, 1 and 2 the worker's, 3 the channel, 4 the lane
- * (closed once mapped).
+ * Descriptors: 0 /dev/null, 1 and 2 a pipe to the worker (output.h), 3 the
+ * channel, 4 the lane (closed once mapped), 5 the worker's standard error, for
+ * our own log.
  */
 #pragma once
 
@@ -21,11 +22,16 @@
 #include "worker/guard.h"
 #include "worker/handler.h"
 #include "worker/lane.h"
+#include "worker/memory.h"
 #include "worker/message.h"
 #include "worker/routes.h"
 
 #define MS_SLOT_CHANNEL_FD 3
 #define MS_SLOT_LANE_FD    4
+#define MS_SLOT_LOG_FD     5
+
+/* The exit code of one that has grown too much, between two jobs. */
+#define MS_SLOT_EXIT_MEMORY 4
 
 /* `muster-worker --slot`: main() of the child.  Returns the exit code when it
  * was not started by a worker, or not by one of this build; else ends with the
@@ -60,6 +66,7 @@ struct ms_slot_child {
     size_t waiting_at;
     struct ms_conf *conf;
     struct ms_routes *routes;
+    struct ms_memory memory;
     struct ms_pool_child *pools; /* as many as conf has; NULL: none yet */
     char *pod;
     struct ev_loop *loop; /* NULL until a handler wants it, as is redis */

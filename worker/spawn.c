@@ -1,9 +1,11 @@
 #include "worker/spawn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -28,6 +30,25 @@ static const char *what_to_execute(const char *path)
     return link;
 }
 
+/* When memory is short the kernel shall take a slot, which costs one job, and
+ * not the worker, which costs all of them. */
+static void die_first(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_RDWR);
+    char text[32] = "";
+    long score;
+
+    if (fd < 0)
+        return;
+    if (read(fd, text, sizeof(text) - 1) > 0) {
+        score = strtol(text, NULL, 10) + 200;
+        snprintf(text, sizeof(text), "%ld", score > 1000 ? 1000 : score);
+        if (pwrite(fd, text, strlen(text), 0) < 0)
+            text[0] = '\0'; /* then not */
+    }
+    close(fd);
+}
+
 static void become_slot(pid_t worker, const int *fds, const char *file,
                         char *const *argv, char *const *env)
     __attribute__((noreturn));
@@ -40,7 +61,8 @@ static void become_slot(pid_t worker, const int *fds, const char *file,
     ms_child_settle(worker);
     setsid();
     setrlimit(RLIMIT_CORE, &no_core); /* it would hold payloads */
-    if (ms_child_set_fds(fds, MS_SLOT_LANE_FD + 1))
+    die_first();
+    if (ms_child_set_fds(fds, MS_SLOT_LOG_FD + 1))
         execve(file, argv, env);
     _exit(127);
 }
@@ -74,27 +96,36 @@ void ms_spawn_init(struct ms_spawned *child)
 {
     child->pid = 0;
     child->lane = (struct ms_lane){NULL, -1};
+    child->output = -1;
     ms_frames_init(&child->frames, -1);
 }
 
 enum ms_err ms_spawn_slot(int number, struct ms_spawned *child,
                           struct ms_error *error)
 {
-    int ends[2] = {-1, -1};
+    int ends[2] = {-1, -1}, output[2] = {-1, -1};
     enum ms_err err = ms_lane_new(&child->lane, error);
 
     if (err == MS_OK &&
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         err = ms_error_set(error, MS_EIO, "cannot make a channel: %s",
                            strerror(errno));
-    if (err == MS_OK) {
-        const int fds[] = {-1, STDOUT_FILENO, STDERR_FILENO, ends[1],
-                           child->lane.fd};
-
+    if (err == MS_OK)
         ms_frames_init(&child->frames, ends[0]);
+    if (err == MS_OK && pipe2(output, O_CLOEXEC) != 0)
+        err = ms_error_set(error, MS_EIO, "cannot make a pipe: %s",
+                           strerror(errno));
+    child->output = output[0];
+    if (err == MS_OK) {
+        const int fds[] = {-1,      output[1],      output[1],
+                           ends[1], child->lane.fd, STDERR_FILENO};
+
         err = fork_slot(number, fds, &child->pid, error);
-        close(ends[1]);
     }
+    if (ends[1] >= 0)
+        close(ends[1]);
+    if (output[1] >= 0)
+        close(output[1]);
     if (err != MS_OK)
         ms_spawn_close(child);
     return err;
@@ -118,6 +149,9 @@ void ms_spawn_close(struct ms_spawned *child)
 {
     ms_frames_done(&child->frames);
     ms_lane_done(&child->lane);
+    if (child->output >= 0)
+        close(child->output);
+    child->output = -1;
 }
 
 /* One in the middle of a disk's time-out is left to whoever inherits it. */

@@ -18,6 +18,7 @@ struct ms_spawned {
     pid_t pid; /* 0: no child */
     struct ms_frames frames;
     struct ms_lane lane;
+    int output; /* what it writes to standard output and error; -1: taken */
 };
 
 void ms_spawn_init(struct ms_spawned *child); /* no child yet */

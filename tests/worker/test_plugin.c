@@ -2,6 +2,7 @@
  * do, through real slots. */
 #include "tests/worker/fixture_slots.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "worker/plugin.h"
@@ -308,6 +309,78 @@ static TEST(test_what_a_handler_forked_dies_with_the_slot)
     job_free(job);
 }
 
+/* ---- floods and leaks ---- */
+
+static size_t count_of(const char *text, const char *part)
+{
+    size_t n = 0;
+
+    while ((text = strstr(text, part)) != NULL) {
+        text += strlen(part);
+        n++;
+    }
+    return n;
+}
+
+/* Twenty megabytes on standard error, and as much without a line's end on
+ * standard output, are a hundred lines in the log. */
+static TEST(test_a_flood_of_output_fills_no_log)
+{
+    char *path = ms_test_file("log", "", 0), *text;
+    int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+    struct pool *pool;
+    struct job *job;
+    off_t size;
+
+    ms_log_to(fd);
+    pool = plugin_pool();
+    job = job_run(pool, "c.flood", "100000");
+    CHECK_STR(job->ending.error, "");
+    CHECK_INT(job->ending.outcome, ==, MS_DONE);
+    pool_free(pool);
+    ms_log_to(2);
+    size = lseek(fd, 0, SEEK_END);
+    CHECK_INT(size, <, 4 << 20);
+    text = ms_xcalloc(1, (size_t)size + 1);
+    CHECK_INT(pread(fd, text, (size_t)size, 0), ==, size);
+    CHECK_CONTAINS(text, "event=output slot=0 job=J");
+    CHECK_CONTAINS(text, "event=output_dropped slot=0 lines=");
+    CHECK_INT(count_of(text, "event=output "), <, 100000 / 2);
+    free(text);
+    close(fd);
+    free(path);
+    job_free(job);
+}
+
+/* It leaked in a job that is done: the slot goes, the job stays done. */
+static TEST(test_a_slot_that_has_grown_is_replaced)
+{
+    char *dir = folder_of((const char *const[]){"tricks.so", NULL});
+    char *conf = ms_xasprintf(
+        "fleet: t\nworker: { handlers_dir: %s, slot_memory: 16MiB }\n", dir);
+    struct pool *pool;
+    struct job *job;
+    pid_t before;
+
+    free(dir);
+    pool = pool_new(1, conf);
+    job_free(job_run(pool, "c.leak", "1"));
+    before = slot_pid(pool, 0);
+    do { /* it looks now and then */
+        job = job_new("c.leak", "32");
+        while (!has(job, 'e')) { /* the one behind it may come back unbegun */
+            memset(job->told, 0, sizeof(job->told));
+            RUN_UNTIL(pool, ms_slots_run(pool->slots, &job->held));
+            RUN_UNTIL(pool, has(job, 'e') || has(job, 'r'));
+        }
+        CHECK_STR(job->ending.error, "");
+        CHECK_INT(job->ending.outcome, ==, MS_DONE);
+        job_free(job);
+    } while (slot_pid(pool, 0) == before);
+    free(conf);
+    pool_free(pool);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +400,8 @@ int main(int argc, char **argv)
         RUN(test_a_handler_that_hangs_and_ignores_term_times_out),
         RUN(test_garbage_on_the_channel_fails_its_own_job),
         RUN(test_what_a_handler_forked_dies_with_the_slot),
+        RUN(test_a_flood_of_output_fills_no_log),
+        RUN(test_a_slot_that_has_grown_is_replaced),
     };
 
     if (argc > 1 && strcmp(argv[1], "--slot") == 0)

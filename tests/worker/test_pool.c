@@ -335,6 +335,33 @@ static TEST(test_what_happens_between_jobs_harms_no_job)
     }
 }
 
+static TEST(test_a_flood_on_standard_error_harms_nobody)
+{
+    struct pool *pool = pool_new(1, CONF);
+    struct job *job = job_run(pool, "p.flood", "");
+
+    CHECK_STR(job->ending.error, "");
+    CHECK_INT(job->ending.outcome, ==, MS_DONE);
+    job_free(job);
+    pool_free(pool);
+}
+
+static TEST(test_a_child_that_has_grown_is_replaced)
+{
+    struct pool *pool = pool_new(1, "fleet: t\nworker: { slot_memory: 16MiB }\n"
+                                    "pools: [" POOL("", "") "]\n");
+    pid_t first = ask_pid(pool), now = first;
+
+    while (now == first) { /* it looks now and then */
+        struct job *job = job_run(pool, "p.leak", "");
+
+        now = (pid_t)int_result(job);
+        job_free(job);
+    }
+    WAIT_FOR(10000, !is_alive(first));
+    pool_free(pool);
+}
+
 /* ---- stopping ---- */
 
 static struct job *stop_running(const char *conf, const char *kind,
@@ -457,6 +484,8 @@ int main(int argc, char **argv)
         RUN(test_half_a_line_and_silence_time_out),
         RUN(test_a_program_that_cannot_start_fails_the_job),
         RUN(test_what_happens_between_jobs_harms_no_job),
+        RUN(test_a_flood_on_standard_error_harms_nobody),
+        RUN(test_a_child_that_has_grown_is_replaced),
         RUN(test_a_cancel_is_a_term_for_the_child),
         RUN(test_a_child_that_finishes_on_term_is_done),
         RUN(test_a_child_that_ignores_term_is_killed),

@@ -291,7 +291,7 @@ static TEST(test_a_child_holds_nothing_of_its_parent)
     pool = pool_new(1, CONF);
     job = job_run(pool, "t.inside", "");
     CHECK_STR(job->ending.error,
-              "fds=0 1 2 3 sid=1 secret=none pod=POD1 fleet=t attempt=2");
+              "fds=0 1 2 3 5 sid=1 secret=none pod=POD1 fleet=t attempt=2");
     job_free(job);
     pool_free(pool);
     unsetenv("SECRET_OF_TEST");

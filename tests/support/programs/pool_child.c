@@ -237,8 +237,10 @@ static void do_close_stdout(void)
 static void do_leak(void)
 {
     size_t size = 64 << 20;
+    volatile char *memory = malloc(size);
 
-    memset(malloc(size), 1, size);
+    for (size_t i = 0; i < size; i += 4096)
+        memory[i] = 1;
     do_pid();
 }
 
