@@ -21,3 +21,4 @@ extern const struct ms_command ms_commands_limit[];
 extern const struct ms_command ms_commands_functions[];
 extern const struct ms_command ms_commands_events[];
 extern const struct ms_command ms_commands_top[];
+extern const struct ms_command ms_commands_metrics[];

@@ -16,6 +16,7 @@ const struct ms_command *const ms_commands[] = {
     ms_commands_status,
     ms_commands_events,
     ms_commands_top,
+    ms_commands_metrics,
     ms_commands_queue,
     ms_commands_enqueue,
     ms_commands_job,

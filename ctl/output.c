@@ -90,6 +90,16 @@ static void add_plain(struct ms_buf *out, const msgpack_object *val)
     ms_buf_done(&json);
 }
 
+static void add_micros(struct ms_buf *out, int64_t us)
+{
+    if (us < 1000)
+        ms_buf_addf(out, "%lldus", (long long)us);
+    else if (us < 999950) /* which would be 1000.0ms */
+        ms_buf_addf(out, "%.1fms", (double)us / 1e3);
+    else
+        ms_buf_addf(out, "%.1fs", (double)us / 1e6);
+}
+
 void ms_output_cell(const msgpack_object *val, enum ms_show show,
                     struct ms_buf *out)
 {
@@ -105,6 +115,8 @@ void ms_output_cell(const msgpack_object *val, enum ms_show show,
     }
     if (show == MS_SHOW_TIME)
         add_time(out, val->via.i64);
+    else if (show == MS_SHOW_MICROS)
+        add_micros(out, val->via.i64);
     else if (show == MS_SHOW_SIZE)
         ms_buf_adds(out, ms_size_format(val->via.i64, text, sizeof(text)));
     else

@@ -14,7 +14,8 @@ enum ms_show {
     MS_SHOW_PLAIN, /* strings bare, the rest as JSON */
     MS_SHOW_TIME,  /* ms since the epoch -> 2026-01-31 12:30:00 UTC */
     MS_SHOW_SIZE,  /* bytes -> 12.4 MiB */
-    MS_SHOW_SPAN   /* ms -> 1m30s */
+    MS_SHOW_SPAN,  /* ms -> 1m30s */
+    MS_SHOW_MICROS /* microseconds -> 850us, 12.3ms, 4.2s */
 };
 
 /* One column of a table; `key` NULL behind the last. */

@@ -1,6 +1,8 @@
 #include "ctl/output.h"
 #include "tests/support/support.h"
 
+#include <stdio.h>
+
 static const struct ms_column columns[] = {
     {"id", "ID", MS_SHOW_PLAIN},   {"n", "COUNT", MS_SHOW_PLAIN},
     {"at_ms", "AT", MS_SHOW_TIME}, {"size", "SIZE", MS_SHOW_SIZE},
@@ -102,6 +104,30 @@ static TEST(test_words_lists_and_maps_are_cells_too)
     ms_buf_done(&out);
 }
 
+static const char *micros(int64_t us)
+{
+    static char text[32];
+    struct ms_buf out = MS_BUF_INIT;
+    const msgpack_object val = {.type = MSGPACK_OBJECT_POSITIVE_INTEGER,
+                                .via.i64 = us};
+
+    ms_output_cell(&val, MS_SHOW_MICROS, &out);
+    snprintf(text, sizeof(text), "%s", ms_buf_str(&out));
+    ms_buf_done(&out);
+    return text;
+}
+
+static TEST(test_microseconds_are_shown_in_the_unit_that_fits)
+{
+    CHECK_STR(micros(0), "0us");
+    CHECK_STR(micros(999), "999us");
+    CHECK_STR(micros(1000), "1.0ms");
+    CHECK_STR(micros(12340), "12.3ms");
+    CHECK_STR(micros(999949), "999.9ms");
+    CHECK_STR(micros(999950), "1.0s");
+    CHECK_STR(micros(4200000), "4.2s");
+}
+
 static TEST(test_pairs_skip_nulls_and_know_times_from_spans)
 {
     struct ms_buf out = MS_BUF_INIT;
@@ -139,6 +165,7 @@ int main(void)
         RUN(test_control_characters_do_not_reach_the_terminal),
         RUN(test_widths_count_characters_and_not_bytes),
         RUN(test_words_lists_and_maps_are_cells_too),
+        RUN(test_microseconds_are_shown_in_the_unit_that_fits),
         RUN(test_pairs_skip_nulls_and_know_times_from_spans),
         RUN(test_a_long_key_keeps_its_distance),
     };
