@@ -122,6 +122,8 @@ static enum ms_err try_once(struct acquire *a)
 
 static enum ms_err check(const char *scope, int64_t n, struct ms_error *error)
 {
+    if (scope == NULL)
+        return ms_error_set(error, MS_EINVAL, "a scope is wanted");
     if (n < 1)
         return ms_error_set(error, MS_EINVAL, "acquire: %lld tokens of '%s'",
                             (long long)n, scope);

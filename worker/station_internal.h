@@ -138,7 +138,7 @@ void ms_station_tokens(struct ms_station *station);
 void ms_station_forgo(struct ms_held *held);
 /* Takes a job out of `waiting`. */
 void ms_station_leave_waiting(struct ms_station *station, struct ms_held *held);
-/* Is an answer under way that may bring tokens? */
+/* Is an answer under way that may bring tokens, or are some to be returned? */
 bool ms_station_is_asking(const struct ms_station *station);
 /* What a claim may bring: not the kinds whose scope is dry. */
 const char *ms_station_kinds(struct ms_station *station);

@@ -436,8 +436,11 @@ static void on_drained(enum ms_err err, const struct ms_reply *reply, void *arg)
 
 bool ms_station_is_asking(const struct ms_station *st)
 {
+    bool is_up = ms_redis_is_up(st->env->redis);
+
     for (const struct ms_scope *s = st->scopes; s != NULL; s = s->next)
-        if (s->request != NULL || s->draining != NULL || s->n_return > 0)
+        if (s->request != NULL || s->draining != NULL ||
+            (s->n_return > 0 && is_up))
             return true;
     return false;
 }
