@@ -225,13 +225,16 @@ static TEST(test_redis_is_set_up_for_muster)
 {
     struct stage stage;
     char *out = NULL;
+    int n_warnings = 0;
 
     stage_init(&stage, good_coordinator, good_worker);
     stage_start(&stage, "--queues", "a, b");
     stage_ready(&stage);
     CHECK_INT(ctl(&stage, "doctor", NULL, NULL, &out), ==, 0);
-    CHECK(strstr(out, "\"warn\"") == NULL ||
-          strstr(strstr(out, "\"warn\"") + 1, "\"warn\"") == NULL);
+    /* This coordinator is a stand-in: it neither leads nor loads functions. */
+    for (const char *at = out; (at = strstr(at, "\"warn\"")) != NULL; at++)
+        n_warnings++;
+    CHECK_INT(n_warnings, <=, 2);
     CHECK_CONTAINS(out, "append-only file");
     free(out);
     out = file_read(stage.data, "muster.yaml");
