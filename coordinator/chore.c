@@ -13,7 +13,7 @@ const struct ms_chore_def ms_chore_retain = {.name = "retain",
                                              .event = "deleted"};
 const struct ms_chore_def ms_chore_batches = {.name = "batches",
                                               .interval_ms = 1000,
-                                              .calls_max = 20, /* of 400 */
+                                              .calls_max = 200, /* of 100 */
                                               .build = ms_sweep_batches_build,
                                               .event = "swept"};
 const struct ms_chore_def ms_chore_roll = {.name = "roll",

@@ -71,6 +71,7 @@ local function sort_job(pick, job)
         tally_know(job.parent)
         if is_stopping(job.parent) then
             pick.stopped[#pick.stopped + 1] = job
+            pick.budget = pick.budget - 3 -- its end costs more than a look
             return false
         end
     end

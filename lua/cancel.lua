@@ -3,7 +3,7 @@
 cancel: stops a job, wherever it is.
 What has not begun is dead at once.  A running job is told through its next
 renewal; a finish that comes first stands.  None of a parent's children is lent
-from now on; the first hundreds of a batch's are stopped here, the others and an
+from now on; the first hundred of a batch's are stopped here, the others and an
 import's by the leader, or when a claim meets them.
 
 KEYS     the queue's standing keys

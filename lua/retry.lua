@@ -2,7 +2,7 @@
 --[[
 retry: starts an ended job anew, from its cursor.  A chunk is retried through
 its parent; so is a batch's child, unless it is dead and the batch still waits.
-The first hundreds of a batch's dead children are ready at once, the others
+The first hundred of a batch's dead children are ready at once, the others
 when the leader has swept on.
 
 KEYS     the queue's standing keys

@@ -435,7 +435,7 @@ static TEST(test_claims_end_the_children_of_a_cancelled_batch)
     ms_core_batch(core, 600, false);
     ENQUEUE(core, .id = "plain");
     ms_core_cancel(core, "b");
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 50; i++)
         ms_core_claim(core, "p1", 10);
     CHECK_STR(ms_core_state(core, "b"), "dead");
     CHECK_STR(ms_core_state(core, "plain"), "running");

@@ -352,6 +352,30 @@ static TEST(test_children_go_in_steps)
     CHECK_STR(places(core), "0 0 0 1000");
 }
 
+/* Before its leader has come to it. */
+static TEST(test_a_cancelled_import_lends_no_chunk_and_stops_what_runs)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+    enum ms_err err;
+
+    new_parent(core, 3);
+    fence = ms_core_claim_one(core, "p1", "p.0");
+    CHECK_INT(ms_core_cancel(core, "p"), ==, MS_CANCEL_REQUESTED);
+    CHECK_INT(ms_core_claim(core, "p2", 5), ==, 0);
+    CHECK_STR(ms_core_field(core, "p.1", "error"), "cancelled with its parent");
+    CHECK_INT(ms_core_renew(core, "p1", "p.0", fence), ==, MS_RENEW_CANCEL);
+    CHECK_STR(places(core), "0 1 0 2");
+    DONE(core, "p1", "p.0", fence); /* it was faster */
+    CHECK_STR(places(core), "0 0 1 2");
+    CHECK_STR(ms_core_state(core, "p"), "waiting"); /* for its leader */
+    CHECK_INT(ms_core_conclude(core, "p", false, "cancelled"), ==, MS_OK);
+    CHECK_INT(ms_core_retry(core, "p"), ==, MS_OK);
+    ms_core_children(core, "p", true, 0, &err);
+    CHECK_INT(err, ==, MS_OK);
+    CHECK_INT(ms_core_claim(core, "p2", 5), ==, 2);
+}
+
 static TEST(test_children_of_what_waits_not_are_refused)
 {
     struct ms_core *core = *state;
@@ -516,6 +540,7 @@ int main(void)
         CORE(test_stop_ends_what_is_ready_and_tells_what_runs),
         CORE(test_revive_makes_dead_chunks_ready),
         CORE(test_children_go_in_steps),
+        CORE(test_a_cancelled_import_lends_no_chunk_and_stops_what_runs),
         CORE(test_children_of_what_waits_not_are_refused),
         CORE(test_a_retried_parent_waits_for_its_revival),
         CORE(test_a_parent_that_had_no_plan_is_planned_again),
