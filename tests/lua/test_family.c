@@ -41,7 +41,7 @@ static const char *json_of(struct ms_core *core, const char *id,
 static enum ms_err add(struct ms_core *core, int64_t first, size_t n, bool seal)
 {
     struct ms_family family = FAMILY(.on_complete = &after);
-    struct ms_new_job jobs[MS_FAMILY_MAX];
+    struct ms_new_job jobs[MS_FAMILY_MAX] = {NEW_JOB()};
 
     for (size_t i = 0; i < n; i++)
         jobs[i] = NEW_JOB(.payload = "x", .payload_len = 1);

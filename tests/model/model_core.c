@@ -266,7 +266,10 @@ void model_end_dead(struct model *m, int job, const char *why)
 
 void model_end_stopped(struct model *m, int job)
 {
-    m->parents[model_parent_of(job)].n_stopped++;
+    int parent = model_parent_of(job);
+
+    ms_assert(parent != NONE);
+    m->parents[parent].n_stopped++;
     model_end_dead(m, job, "cancelled with its parent");
 }
 
