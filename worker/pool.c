@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -450,20 +451,49 @@ static void check_memory(struct call *call)
     end_child(call->ctx->child, child);
 }
 
-static void run_job(struct call *call)
+/* It ended between two jobs, before it saw this one: that is nobody's failure.
+ * What lies unread in the pipe tells. */
+static bool has_missed_the_job(const struct call *call)
 {
-    struct ms_ctx *ctx = call->ctx;
+    const struct ms_launched *run = &call->child->run;
+    int unread = -1;
 
-    ms_pool_line_job(ctx->job, ms_ctx_payload(ctx), &call->line);
-    ms_ctx_set_program(ctx, call->child->run.pid);
+    if (call->is_answered || call->broken[0] != '\0' || call->kill_ms != 0)
+        return false;
+    return call->sent == 0 ||
+           (run->in >= 0 && ioctl(run->in, FIONREAD, &unread) == 0 &&
+            (size_t)unread == call->sent);
+}
+
+static void run_in_child(struct call *call)
+{
+    ms_ctx_set_program(call->ctx, call->child->run.pid);
     call->moved_ms = ms_clock_mono_ms();
+    call->sent = 0;
     follow(call);
-    ms_ctx_set_program(ctx, 0);
+    ms_ctx_set_program(call->ctx, 0);
+}
+
+/* MS_EIO: there is no child to run it. */
+static enum ms_err run_job(struct call *call, struct ms_error *error)
+{
+    enum ms_err err = make_ready(call, error);
+
+    if (err != MS_OK)
+        return err;
+    run_in_child(call);
+    if (has_missed_the_job(call)) {
+        end_child(call->ctx->child, call->child);
+        err = start_child(call, error);
+        if (err != MS_OK)
+            return err;
+        run_in_child(call);
+    }
     clean_up(call);
     check_memory(call);
-    ms_buf_done(&call->line);
     if (call->child->read.cap > KEEP_SIZE)
         ms_buf_done(&call->child->read);
+    return MS_OK;
 }
 
 static struct ms_pool_child *child_of(struct ms_slot_child *slot, size_t pool)
@@ -489,11 +519,13 @@ enum ms_outcome ms_handle_pool(struct ms_ctx *ctx)
                                    .with_err = true,
                                    .standing = (int)pool}};
     struct ms_error error;
+    enum ms_err err;
 
-    if (make_ready(&call, &error) != MS_OK) {
-        ms_ctx_set_error(ctx, "%s", error.text);
-        return MS_FAILED;
-    }
-    run_job(&call);
-    return judge(&call);
+    ms_pool_line_job(ctx->job, ms_ctx_payload(ctx), &call.line);
+    err = run_job(&call, &error);
+    ms_buf_done(&call.line);
+    if (err == MS_OK)
+        return judge(&call);
+    ms_ctx_set_error(ctx, "%s", error.text);
+    return MS_FAILED;
 }

@@ -22,6 +22,15 @@
     "  - { kinds: [\"js.\"], argv: [node, " DIR "node/handlers.js] }\n"      \
     "  - { kinds: [\"sh.\"], argv: [sh, " DIR "shell/handlers.sh] }\n"
 
+/* A limit that the kind `busy` names drains when its handler says for how long
+ * its target is busy. */
+#define LIMITED                                                     \
+    "limits: [{ scope: api, capacity: 5, refill_per_second: 5 }]\n" \
+    "kinds:\n"                                                      \
+    "  - { prefix: py.busy, limit: api }\n"                         \
+    "  - { prefix: js.busy, limit: api }\n"                         \
+    "  - { prefix: sh.busy, limit: api }\n"
+
 static struct ms_test_fleet *fleet;
 
 static const char *field(const char *id, const char *name)
@@ -81,7 +90,7 @@ static void check_language(const char *language, const char *program)
         print_message("no %s here\n", program);
         skip();
     }
-    fleet = ms_test_fleet_new(NULL, CONF);
+    fleet = ms_test_fleet_new(NULL, CONF LIMITED);
     worker = ms_test_worker(fleet);
     enqueue("hi", language, "hello", "{\"name\":\"Ada\"}");
     check_result("hi", "hello", "Ada");
@@ -100,6 +109,9 @@ static void check_language(const char *language, const char *program)
     enqueue("busy", language, "busy", "{}");
     WAIT_FOR(60000, strcmp(field("busy", "error"), "429 from the API") == 0);
     CHECK_STR(ms_test_text(fleet->redis, "HGET " Q "stats throttled"), "1");
+    WAIT_FOR(60000,
+             strcmp(ms_test_text(fleet->redis, "HGET ms:{t}:limit:api drained"),
+                    "1") == 0);
     ms_proc_free(worker);
     ms_test_fleet_free(fleet);
 }

@@ -284,11 +284,16 @@ static TEST(test_a_wrong_word_fails_the_job_and_replaces_the_child)
          "{\"line\":\"\\\"status\\\":\\\"throttled\\\","
          "\\\"retry_after_s\\\":\\\"soon\\\"\"}",
          "a retry_after_s that is no number"},
-        {"p.long_line", "", "wrote a line of more than 16777216 bytes"},
     };
 
     for (size_t i = 0; i < MS_COUNT_OF(cases); i++)
         check_replaced(cases[i].kind, cases[i].payload, cases[i].error);
+}
+
+static TEST(test_a_line_without_an_end_is_not_read_for_ever)
+{
+    check_ends(CONF, "p.long_line", "", MS_FAILED,
+               "wrote a line of more than 16777216 bytes");
 }
 
 static TEST(test_an_exit_fails_the_job_with_its_last_words)
@@ -328,7 +333,7 @@ static TEST(test_what_happens_between_jobs_harms_no_job)
 
         CHECK_STR(job->ending.error, "");
         CHECK_INT(job->ending.outcome, ==, MS_DONE);
-        usleep(60000); /* no wait: gives the late word a chance */
+        WAIT_FOR(10000, !is_alive(before)); /* its slot has seen it */
         CHECK_INT(ask_pid(pool), !=, before);
         job_free(job);
         pool_free(pool);
@@ -359,6 +364,27 @@ static TEST(test_a_child_that_has_grown_is_replaced)
         job_free(job);
     }
     WAIT_FOR(10000, !is_alive(first));
+    pool_free(pool);
+}
+
+/* An exit behind an answer, seen only when the next job is on its way. */
+static TEST(test_a_job_that_its_child_never_saw_runs_in_the_next)
+{
+    struct pool *pool = pool_new(1, CONF);
+
+    for (int i = 0; i < 20; i++) {
+        struct job *first = job_new("p.answer_and_exit", "");
+        struct job *second = job_new("p.echo", "1");
+
+        CHECK(ms_slots_run(pool->slots, &first->held));
+        RUN_UNTIL(pool, has(first, 'e'));
+        CHECK(ms_slots_run(pool->slots, &second->held));
+        RUN_UNTIL(pool, has(second, 'e'));
+        CHECK_STR(second->ending.error, "");
+        CHECK_INT(second->ending.outcome, ==, MS_DONE);
+        job_free(first);
+        job_free(second);
+    }
     pool_free(pool);
 }
 
@@ -480,10 +506,12 @@ int main(int argc, char **argv)
         RUN(test_the_next_attempt_begins_at_the_cursor),
         RUN(test_a_moving_cursor_puts_off_the_time_out),
         RUN(test_a_wrong_word_fails_the_job_and_replaces_the_child),
+        RUN(test_a_line_without_an_end_is_not_read_for_ever),
         RUN(test_an_exit_fails_the_job_with_its_last_words),
         RUN(test_half_a_line_and_silence_time_out),
         RUN(test_a_program_that_cannot_start_fails_the_job),
         RUN(test_what_happens_between_jobs_harms_no_job),
+        RUN(test_a_job_that_its_child_never_saw_runs_in_the_next),
         RUN(test_a_flood_on_standard_error_harms_nobody),
         RUN(test_a_child_that_has_grown_is_replaced),
         RUN(test_a_cancel_is_a_term_for_the_child),
