@@ -19,8 +19,7 @@
 #define MS_OBSERVE_EVENTS_MAX 250 /* a call */
 
 struct ms_event {
-    const char *type; /* started done failed dead throttled cancelled released
-                         summary */
+    const char *type; /* started done failed throttled released summary */
     const char *id, *kind, *detail; /* "" for none */
     int64_t age_ms;                 /* how long ago it happened */
 };

@@ -157,6 +157,8 @@ void ms_report_ended(struct ms_report *report, const struct ms_held *held)
     page->ended[outcome]++;
     if (held->ended_us > 0)
         ms_histogram_add(&page->ran, held->ended_us - held->started_us);
+    if (outcome == MS_DEAD || outcome == MS_CANCELLED)
+        return; /* the script that made it dead has told */
     if (!note(page, outcome == MS_DONE, outcome_names[outcome], held,
               outcome == MS_DONE ? "" : held->ending.error))
         page->unnoted[outcome]++;
