@@ -3,7 +3,7 @@
 -- @include groups
 local RECLAIM_FIELDS = {
     "state", "pod", "kind", "parent", "priority", "group", "attempts",
-    "crashes", "cancel_requested", "unique",
+    "crashes", "cancel_requested", "unique", "fence",
 }
 
 -- One running job of reclaim(); true if it is dead now, else it is in `back`.
@@ -16,6 +16,9 @@ local function take_back(rec, now, crash_limit, back)
         call("HINCRBY", stats, "crashed", 1)
     end
     call("HSET", rec.key, "attempts", attempts, "crashes", crashes)
+    if not crash_limit and rec.fence then -- should its pod speak yet
+        call("HSET", rec.key, "spared", rec.fence)
+    end
     if is_stopping(rec.parent) then
         end_stopped(rec, now, "running")
         return true

@@ -28,10 +28,13 @@ local function standing(rec, pod, fence)
 end
 
 -- Its lease had ended and it was taken back, but its pod spoke before anybody
--- else claimed it: the claim counts after all, and the crash does not.
+-- else claimed it: the claim counts after all, and the crash does not, if one
+-- was counted.
 local function undo_reclaim(rec)
+    local is_spared = tonumber(rec.spared) == tonumber(rec.fence)
     rec.attempts = set_default(rec.attempts, 0) + 1
-    rec.crashes = math.max(0, set_default(rec.crashes, 0) - 1)
+    rec.crashes = math.max(0, set_default(rec.crashes, 0) -
+                              (is_spared and 0 or 1))
     call("HSET", rec.key, "attempts", rec.attempts, "crashes", rec.crashes)
     if not unpark(rec.id, rec.kind) then
         depth_add({[rec.kind] = 1}, -1) -- its id is dropped at its turn

@@ -29,7 +29,7 @@ local pod, limit = ARGV[1], tonumber(ARGV[2])
 local FIELDS = {
     "kind", "state", "pod", "fence", "parent", "own", "unique", "settled",
     "cancel_requested", "chunk", "seq", "sums", "attempts", "crashes",
-    "max_attempts", "errors", "priority", "group", "throttles",
+    "max_attempts", "errors", "priority", "group", "throttles", "spared",
 }
 
 local now = now_ms()

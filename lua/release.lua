@@ -19,7 +19,7 @@ local held, pod = KEYS[STANDING + 1], ARGV[1]
 local FIELDS = {
     "kind", "state", "pod", "fence", "parent", "chunk", "seq", "sums",
     "attempts", "crashes", "settled", "priority", "group", "unique",
-    "cancel_requested",
+    "cancel_requested", "spared",
 }
 
 local now = now_ms()

@@ -25,7 +25,7 @@ local held = KEYS[STANDING + 1]
 local pod, ttl_ms, complete = ARGV[1], tonumber(ARGV[2]), ARGV[3] == "1"
 local FIELDS = {
     "state", "pod", "fence", "kind", "parent", "chunk", "seq", "sums",
-    "attempts", "crashes", "settled", "cancel_requested", "group",
+    "attempts", "crashes", "settled", "cancel_requested", "group", "spared",
 }
 
 local now = now_ms()

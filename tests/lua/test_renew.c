@@ -117,6 +117,24 @@ static TEST(test_a_lease_taken_back_is_given_again_while_nobody_has_it)
     CHECK_INT(DONE(core, "p1", "a", fence), ==, MS_FINISH_OK);
 }
 
+/* Only a crash that was counted is given back. */
+static TEST(test_coming_back_after_an_outage_forgets_no_earlier_crash)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+
+    lent(core);
+    ms_core_end_lease(core, "a", 1);
+    ms_core_reap(core, NULL);
+    fence = ms_core_claim_one(core, "p1", "a");
+    ms_test_cmd(core->redis, "HSET %s quiet_end_ms %lld", K("meta"),
+                (long long)ms_core_now(core));
+    ms_core_reap(core, "p1");
+    CHECK_INT(core->tidy.n, ==, 1);
+    CHECK_INT(ms_core_renew(core, "p1", "a", fence), ==, MS_RENEW_OK);
+    CHECK_INT(ms_core_number(core, "a", "crashes"), ==, 1);
+}
+
 static TEST(test_a_lease_that_someone_else_has_is_lost)
 {
     struct ms_core *core = *state;
@@ -485,6 +503,7 @@ int main(void)
         CORE(test_a_released_job_is_lost),
         CORE(test_a_cancelled_job_is_told_and_kept),
         CORE(test_a_lease_taken_back_is_given_again_while_nobody_has_it),
+        CORE(test_coming_back_after_an_outage_forgets_no_earlier_crash),
         CORE(test_a_lease_that_someone_else_has_is_lost),
         CORE(test_a_renewal_does_not_lift_running_over_the_cap),
         CORE(test_only_as_many_come_back_as_have_room),
