@@ -7,11 +7,28 @@ int any_pod(struct world *w)
     return (int)below(w, N_PODS);
 }
 
+/* A job that was taken back from this pod, and that nobody else has yet. */
+static const struct belief *taken_back(const struct world *w, int pod)
+{
+    for (size_t i = w->n_known[pod]; i-- > 0;) {
+        const struct belief *b = &w->known[pod][i];
+
+        if (model_standing(&w->m, b->job, pod, b->fence) == RUN &&
+            w->m.jobs[b->job].place != RUNNING)
+            return b;
+    }
+    return NULL;
+}
+
 /* Something this pod was lent once, most often the newest; or a guess. */
 static struct belief believe(struct world *w, int pod)
 {
+    const struct belief *back_again = taken_back(w, pod);
     size_t n = w->n_known[pod];
     unsigned back;
+
+    if (back_again != NULL && one_in(w, 2))
+        return *back_again;
 
     if (n == 0 || one_in(w, 16))
         return (struct belief){any_job(w), w->m.now};
@@ -93,14 +110,20 @@ void step_claim(struct world *w)
 
 /* ---- finish, renew, release ---- */
 
-static struct mmove any_move(struct world *w)
+/* Most often none; else a new one, or one that was told before. */
+static struct mmove any_move(struct world *w, int job)
 {
+    int64_t told = w->m.jobs[job].seq;
+    struct mmove move = {0, below(w, 100),
+                         one_in(w, 3) ? (int)below(w, 64) : NONE};
+
     if (!one_in(w, 3))
         return (struct mmove){0, 0, NONE};
-    if (!one_in(w, 4))
-        w->seq++;
-    return (struct mmove){w->seq > 0 ? w->seq : 1, below(w, 100),
-                          one_in(w, 3) ? (int)below(w, 64) : NONE};
+    if (told > 0 && one_in(w, 3))
+        move.seq = told > 1 && one_in(w, 3) ? told - 1 : told;
+    else
+        move.seq = ++w->seq;
+    return move;
 }
 
 struct told_move {
@@ -178,7 +201,7 @@ void step_finish(struct world *w)
             one_in(w, 2) ? MS_FINISH_DONE : (enum ms_finish_kind)below(w, 5);
 
         of[i] = believe(w, pod);
-        moves[i] = any_move(w);
+        moves[i] = any_move(w, of[i].job);
         strcpy(ids[i], model_id(of[i].job));
         say_believed(w, &of[i], &moves[i]);
         say(w, " %s", names[kind]);
@@ -249,7 +272,7 @@ void step_renew(struct world *w)
     say(w, "%s renews", model_pods[pod]);
     for (size_t i = 0; i < n; i++) {
         of[i] = believe(w, pod);
-        moves[i] = any_move(w);
+        moves[i] = any_move(w, of[i].job);
         strcpy(ids[i], model_id(of[i].job));
         say_believed(w, &of[i], &moves[i]);
         jobs[i] = (struct ms_renewal){ids[i], of[i].fence,
@@ -273,7 +296,7 @@ void step_release(struct world *w)
 {
     int pod = any_pod(w);
     struct belief of = believe(w, pod);
-    struct mmove move = any_move(w);
+    struct mmove move = any_move(w, of.job);
     struct told_move told;
     struct ms_release release = {model_id(of.job), of.fence,
                                  one_in(w, 3) ? 5000 : 0,
