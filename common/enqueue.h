@@ -19,7 +19,7 @@
 #include "common/reply.h"
 
 #define MS_ENQUEUE_MAX   500 /* jobs a call */
-#define MS_ENQUEUE_BATCH 100 /* what is kind to the others that wait */
+#define MS_ENQUEUE_BATCH 50  /* what is kind to the others that wait */
 
 /* What becomes of a new job whose unique key another job holds.  A holder that
  * runs stands in every mode: the new job is deduplicated. */

@@ -19,7 +19,7 @@ over.  While other programs work on the queue a pass can miss a job.
 -- @include again
 -- @include flush
 local verb, state, kind, cursor = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local SLICE = 100
+local SLICE = 64
 local SETS = {scheduled = scheduled, parked = parked, done = done, dead = dead}
 local FIELDS = {
     "kind", "state", "parent", "chunk", "own", "unique", "plan", "phase",

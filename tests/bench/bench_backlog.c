@@ -298,8 +298,8 @@ static void measure_pods(struct bench *b)
         ms_test_cmd(b->redis, "HDEL %s throttled_until_ms", K("meta"));
         claim(b, NULL, PODS, KINDS);
         release(b, "release 128");
-        for (int k = 0; k < 8; k++)
-            enqueue(b, "enqueue 100", MS_ENQUEUE_BATCH, &usual);
+        for (int k = 0; k < 16; k++)
+            enqueue(b, "enqueue 50", MS_ENQUEUE_BATCH, &usual);
     }
 }
 
@@ -344,7 +344,7 @@ static void measure_full(struct bench *b)
         note(b, "queue_info");
         ms_test_cmd(b->redis, "HSET %s max_length %lld", K("cfg"),
                     (long long)(info.ready + info.scheduled));
-        enqueue(b, "enqueue 100, dropping 100", MS_ENQUEUE_BATCH, &usual);
+        enqueue(b, "enqueue 50, dropping 50", MS_ENQUEUE_BATCH, &usual);
     }
     set(b, "max_length", "0");
 }
@@ -360,9 +360,9 @@ static void measure_producers(struct bench *b)
     struct ms_cmd cmd = MS_CMD_INIT;
 
     for (int i = 0; i < ROUNDS; i++) {
-        enqueue(b, "enqueue 100, delayed", MS_ENQUEUE_BATCH, &later);
-        enqueue(b, "enqueue 100, replacing 100", MS_ENQUEUE_BATCH, &replace);
-        enqueue(b, "enqueue 100, debouncing 100", MS_ENQUEUE_BATCH, &debounce);
+        enqueue(b, "enqueue 50, delayed", MS_ENQUEUE_BATCH, &later);
+        enqueue(b, "enqueue 50, replacing 50", MS_ENQUEUE_BATCH, &replace);
+        enqueue(b, "enqueue 50, debouncing 50", MS_ENQUEUE_BATCH, &debounce);
         enqueue(b, NULL, 200, &soon);
         ms_reap_build(&cmd, FLEET, QUEUE, 1, NULL);
         run_ok(b, "reap of 50 due jobs", &cmd);
@@ -414,7 +414,7 @@ static void bulk(struct bench *b, const char *what, const char *verb,
 static void measure_bulk(struct bench *b, int64_t n)
 {
     struct ms_cmd cmd = MS_CMD_INIT;
-    int64_t most = n / 100 / 8 < 400 ? n / 100 / 8 : 400;
+    int64_t most = n / 64 / 8 < 400 ? n / 64 / 8 : 400;
 
     bulk(b, "bulk cancel of ready", "cancel", "ready", most);
     bulk(b, "bulk retry of dead", "retry", "dead", most / 4);
