@@ -268,11 +268,14 @@ void step_configure(struct world *w)
 {
     struct msettings *set = &w->m.set;
     int64_t flag = below(w, 2);
+    unsigned n_running = (unsigned)model_count(&w->m, RUNNING);
 
     switch (below(w, 9)) {
     case 0:
     case 1:
-        set_number(w, "max_workers", &set->cap, 1 + below(w, 6));
+        /* Often as many as run: then there is no room to come back to. */
+        set_number(w, "max_workers", &set->cap,
+                   n_running > 0 && one_in(w, 2) ? n_running : 1 + below(w, 6));
         break;
     case 2:
         set_number(w, "group_max", &set->group_max, below(w, 3));

@@ -20,6 +20,15 @@ static const struct belief *taken_back(const struct world *w, int pod)
     return NULL;
 }
 
+static int who_comes_back(struct world *w)
+{
+    int pod = any_pod(w);
+
+    for (int i = 0; i < N_PODS && taken_back(w, pod) == NULL; i++)
+        pod = (pod + 1) % N_PODS;
+    return pod;
+}
+
 /* Something this pod was lent once, most often the newest; or a guess. */
 static struct belief believe(struct world *w, int pod)
 {
@@ -27,7 +36,7 @@ static struct belief believe(struct world *w, int pod)
     size_t n = w->n_known[pod];
     unsigned back;
 
-    if (back_again != NULL && one_in(w, 2))
+    if (back_again != NULL && !one_in(w, 3))
         return *back_again;
 
     if (n == 0 || one_in(w, 16))
@@ -119,7 +128,7 @@ static struct mmove any_move(struct world *w, int job)
 
     if (!one_in(w, 3))
         return (struct mmove){0, 0, NONE};
-    if (told > 0 && one_in(w, 3))
+    if (told > 0 && one_in(w, 2))
         move.seq = told > 1 && one_in(w, 3) ? told - 1 : told;
     else
         move.seq = ++w->seq;
@@ -260,7 +269,7 @@ static void check_unmentioned(struct world *w, int pod, const struct belief *of,
 void step_renew(struct world *w)
 {
     static const char *const words[] = {"ok", "cancel", "lost"};
-    int pod = any_pod(w);
+    int pod = who_comes_back(w);
     struct ms_renewal jobs[3];
     enum ms_renew_status is[3] = {MS_RENEW_OK, MS_RENEW_OK, MS_RENEW_OK};
     struct belief of[3];

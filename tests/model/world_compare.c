@@ -71,6 +71,7 @@ static void check_job(struct world *w, const struct world_view *v, int job)
 {
     const struct mjob *j = &w->m.jobs[job];
     int parent = model_parent_of(job);
+    char sums[32];
 
     if (world_has(v->jobs[job]) != j->exists) {
         model_wrong(&w->m, "%s %s", model_id(job),
@@ -89,6 +90,8 @@ static void check_job(struct world *w, const struct world_view *v, int job)
     check_text(w, v, job, "parent",
                parent == NONE ? "" : model_id(model_parent_job(parent)));
     check_text(w, v, job, "error", j->error);
+    snprintf(sums, sizeof(sums), "docs=%lld ", (long long)j->docs);
+    check_text(w, v, job, "sums", j->seq > 0 ? sums : "");
     check_text(w, v, job, "phase", j->phase == NULL ? "" : j->phase);
     check_numbers(w, v, job);
     if (n_errors(world_text(v->jobs[job], "errors")) != j->n_errors)

@@ -7,10 +7,10 @@ static const struct {
     unsigned weight;
 } ops[] = {
     {step_enqueue, 12}, {step_repeat_call, 2}, {step_claim, 14},
-    {step_finish, 14},  {step_renew, 6},       {step_release, 5},
+    {step_finish, 14},  {step_renew, 8},       {step_release, 5},
     {step_time, 10},    {step_reap, 5},        {step_cancel, 4},
     {step_retry, 3},    {step_run_now, 2},     {step_delete, 3},
-    {step_bulk, 3},     {step_pause, 2},       {step_configure, 3},
+    {step_bulk, 3},     {step_pause, 2},       {step_configure, 5},
     {step_unpark, 2},   {step_retain, 2},      {step_parent, 3},
     {step_spawn, 5},    {step_phase, 1},       {step_conclude, 3},
     {step_children, 3}, {step_family, 6},      {step_sweep, 2},
