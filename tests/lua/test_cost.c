@@ -240,13 +240,13 @@ static void cost_of_operators(struct ms_core *core, struct costs *costs)
 {
     ms_core_info(core);
     note(core, costs, "queue_info");
-    ms_core_cancel(core, "j600");
+    ms_core_cancel(core, "j1000");
     note(core, costs, "cancel");
-    ms_core_retry(core, "j600");
+    ms_core_retry(core, "j1000");
     note(core, costs, "retry");
     ms_core_run_now(core, "l");
     note(core, costs, "run_now");
-    ms_core_delete(core, "j600");
+    ms_core_delete(core, "j1000");
     note(core, costs, "delete");
     ms_core_unpark(core, EVERYTHING);
     note(core, costs, "unpark");
