@@ -40,9 +40,10 @@ end
 
 -- Looks at the job behind an id: what to do with it, or nil for an id whose
 -- job is gone, not ready any more, in another list by now (its id was enqueued
--- anew), or seen already.
+-- anew), parked by an id in front of this one, or seen already.
 local function look(pick, g, id)
-    if pick.seen[id] then
+    if pick.seen[id] or
+       pick.is_any_parked and call("ZSCORE", parked, id) then
         return nil
     end
     local key = job_key(id)
@@ -385,7 +386,8 @@ local function claim(ask, now, c)
     }
     local lent, left = {}, nil
     if limit > 0 then
-        if call("EXISTS", parked_kinds) == 1 then
+        pick.is_any_parked = call("EXISTS", parked_kinds) == 1
+        if pick.is_any_parked then
             -- One more than can be lent: then more is answered, and the pod
             -- comes back for the rest.
             unpark_handled(ask.kinds, limit + 1, pick.memo)

@@ -1,5 +1,6 @@
 -- @include end
 -- @include ready
+-- @include park
 -- Room in a full queue whose when_full is drop_oldest.  An import's chunks
 -- stay, because it could never be whole without them.
 
@@ -66,7 +67,9 @@ local function drop_all(victims, now)
         call("LREM", rec.list, 1, rec.id)
         lists[rec.list] = rec
         if rec.is_ready then
-            kinds[rec.kind] = (kinds[rec.kind] or 0) + 1
+            if not unpark(rec.id, rec.kind) then
+                kinds[rec.kind] = (kinds[rec.kind] or 0) + 1
+            end
             end_dead(rec, now, "dropped: the queue was full", "ready")
         end
     end

@@ -55,6 +55,37 @@ static TEST(test_unpark_leaves_what_nobody_can_run)
     CHECK_INT(ms_test_num(core->redis, "LLEN %s", K("wake")), ==, 0);
 }
 
+/* "x0" stands in its list twice, far apart, and is parked by the first: its
+ * pod's failure came when it had been taken back already. */
+static void park_with_a_copy(struct ms_core *core)
+{
+    int64_t fence;
+
+    ms_core_set(core, "backoff_enabled", 0);
+    ENQUEUE(core, .id = "x0", .kind = "x");
+    fence = ms_core_claim_one(core, "p1", "x0");
+    ms_core_end_lease(core, "x0", 1);
+    CHECK_INT(ms_core_reap(core, NULL), ==, MS_OK);
+    ms_core_enqueue_many(core, "k", NULL, 200);
+    CHECK_INT(FAIL(core, "p1", "x0", fence), ==, MS_FINISH_OK);
+    core->kinds = ",k,";
+    CHECK_INT(ms_core_claim(core, "p2", 1), ==, 1);
+    CHECK_INT(ms_core_info(core).parked, ==, 1);
+}
+
+static TEST(test_a_copy_of_a_parked_id_is_not_parked_again)
+{
+    struct ms_core *core = *state;
+
+    park_with_a_copy(core);
+    ms_core_enqueue_many(core, "l", NULL, 2);
+    CHECK_INT(ms_core_claim(core, "p2", 200), ==, 200); /* past the copy */
+    CHECK_INT(ms_core_info(core).parked, ==, 1);
+    CHECK_INT(ms_core_depth(core, "-"), ==, 1);
+    core->kinds = EVERYTHING;
+    ms_core_claim_one(core, "p3", "x0");
+}
+
 /* A pod whose rate limit has no token takes other kinds meanwhile, and the
  * kinds of that limit when it has one again. */
 static TEST(test_a_kind_that_is_left_out_waits_and_comes_back)
@@ -254,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CORE(test_unpark_wakes_pods_for_what_somebody_can_run),
         CORE(test_unpark_leaves_what_nobody_can_run),
+        CORE(test_a_copy_of_a_parked_id_is_not_parked_again),
         CORE(test_a_kind_that_is_left_out_waits_and_comes_back),
         CORE(test_a_claim_says_that_more_is_parked),
         CORE(test_unpark_of_nothing_is_nothing),
