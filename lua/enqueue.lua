@@ -30,6 +30,7 @@ Returns  {"ok", n_enqueued, {index, id, ...}}
 local token = KEYS[STANDING + 1]
 local n = #KEYS - STANDING - 1
 local KEEP_TOKEN_MS = 600000
+local DROP_MORE = 100 -- than come in, at most
 
 local epoch = tonumber(ARGV[3 * n + 1])
 local newer = epoch and newer_epoch(epoch)
@@ -91,7 +92,8 @@ if most > 0 then
     local length = set_default(call("HGET", depth, "-"), 0)
                    + call("ZCARD", scheduled) + call("ZCARD", parked)
     local n_new = #jobs - n_dropped
-    local over = length + n_new - #replaced - most
+    local n_more = n_new - #replaced
+    local over = length + n_more - most
     local spared = {} -- those that stand for a job of this call, or give way
     for i = 2, #dedup, 2 do
         spared[dedup[i]] = true
@@ -99,8 +101,11 @@ if most > 0 then
     for _, rec in ipairs(replaced) do
         spared[rec.id] = true
     end
-    if over > 0 and (c[2] ~= "drop_oldest" or n_new > most or
-                     not make_room(over, now, spared)) then
+    -- Where the bound was lowered it is reached in steps.
+    local n_drop = math.min(over, n_more + DROP_MORE)
+    if n_more > 0 and over > 0 and
+       (c[2] ~= "drop_oldest" or n_new > most or
+        not make_room(n_drop, now, spared)) then
         return {"full", length}
     end
     tally_flush()

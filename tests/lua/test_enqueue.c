@@ -315,6 +315,59 @@ static TEST(test_a_long_run_of_dead_ids_is_worked_off)
     CHECK_STR(ms_core_state(core, "old"), "dead");
 }
 
+/* Far too many after the bound was lowered: each call drops its share, and
+ * Redis is not held up with all of them at once. */
+static TEST(test_a_lowered_bound_is_reached_in_steps)
+{
+    struct ms_core *core = *state;
+    int64_t dropped;
+
+    ms_core_enqueue_many(core, "j", NULL, 1000);
+    drop_oldest(core, 10);
+    CHECK_INT(ENQUEUE(core, .id = "a"), ==, 1);
+    dropped = ms_core_stat(core, "dropped");
+    CHECK_INT(dropped, >, 1);
+    CHECK_INT(dropped, <=, 200);
+    for (int i = 0; i < 20 && ms_core_depth(core, "-") > 10; i++) {
+        char id[16];
+
+        snprintf(id, sizeof(id), "b%d", i);
+        CHECK_INT(ENQUEUE(core, .id = id), ==, 1);
+    }
+    CHECK_INT(ms_core_depth(core, "-"), ==, 10);
+}
+
+/* It adds nothing, so that there is room for it. */
+static TEST(test_a_repetition_needs_no_room)
+{
+    struct ms_core *core = *state;
+
+    ENQUEUE(core, .id = "a", .own_id = true);
+    ENQUEUE(core, .id = "b");
+    ms_core_set(core, "max_length", 1);
+    CHECK_INT(ENQUEUE(core, .id = "a", .own_id = true), ==, 0);
+    CHECK_INT(ENQUEUE(core, .id = "c"), ==, -1);
+}
+
+/* A job that was parked leaves no second id behind that counts as ready. */
+static TEST(test_what_is_parked_makes_room_as_such)
+{
+    struct ms_core *core = *state;
+
+    ms_core_set(core, "backoff_enabled", 0);
+    ENQUEUE(core, .id = "a", .kind = "x");
+    FAIL(core, "p1", "a", ms_core_claim_one(core, "p1", "a"));
+    core->kinds = ",k,";
+    ms_core_claim(core, "p2", 1);
+    CHECK_INT(ms_core_info(core).parked, ==, 1);
+    ms_test_cmd(core->redis, "RPUSH %s a", K("ready:5:-"));
+    ms_test_cmd(core->redis, "RPUSH %s -", K("ring:5"));
+    drop_oldest(core, 1);
+    CHECK_INT(ENQUEUE(core, .id = "b"), ==, 1);
+    CHECK_STR(ms_core_state(core, "a"), "dead");
+    CHECK_INT(ms_core_depth(core, "-"), ==, 1);
+}
+
 static TEST(test_a_call_that_can_never_fit_is_refused)
 {
     struct ms_core *core = *state;
@@ -522,6 +575,9 @@ int main(void)
         CORE(test_a_long_list_makes_room_beside_many_short_ones),
         CORE(test_a_long_run_of_dead_ids_is_worked_off),
         CORE(test_a_call_that_can_never_fit_is_refused),
+        CORE(test_a_lowered_bound_is_reached_in_steps),
+        CORE(test_a_repetition_needs_no_room),
+        CORE(test_what_is_parked_makes_room_as_such),
         CORE(test_parked_jobs_count_against_max_length),
         CORE(test_a_parent_waits_and_is_never_claimed),
         CORE(test_a_leader_enqueues_under_its_epoch),
