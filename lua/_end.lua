@@ -16,7 +16,7 @@ end
 local function release_unique(rec)
     if rec.unique then
         local key = base .. "unique:" .. rec.unique
-        if call("GET", key) == rec.id then
+        if redis.pcall("GET", key) == rec.id then
             call("DEL", key)
         end
     end

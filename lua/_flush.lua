@@ -19,7 +19,10 @@ end
 -- A callback's job out of its definition: a map like enqueue's options, with
 -- kind and payload; without a payload it is told how the parent ended.
 local function add_callback(rec, name, packed, summary, now)
-    local def = cmsgpack.unpack(packed)
+    local is_map, def = pcall(cmsgpack.unpack, packed)
+    if not is_map or type(def) ~= "table" or not def.kind then
+        return nil -- somebody's hand
+    end
     local id = callback_id(rec.id, name)
     local set = {
         "kind", def.kind, "payload", def.payload or cmsgpack.pack(summary),

@@ -16,12 +16,12 @@ local PARENT_FIELDS = {
 local function read_tally(parent)
     local key = base .. "tally:" .. parent
     local t, v = {id = parent, key = key, adds = {}, seen = 0},
-                 call("HMGET", key, unpack(TALLY_FIELDS))
+                 call_on_record("HMGET", key, unpack(TALLY_FIELDS))
     for i, name in ipairs(TALLY_FIELDS) do
         t[name] = v[i]
     end
     -- Of a parent that is gone nothing is counted any more.
-    return (t.planned or t.batch) and t
+    return (t.planned or t.batch) and t or false
 end
 
 local function read_parent(tally)

@@ -189,6 +189,54 @@ static TEST(test_a_spoilt_list_of_errors_begins_anew)
     CHECK_INT(FAIL(core, "p1", "a", fence), ==, MS_FINISH_OK);
 }
 
+/* ---- what belongs to a job ---- */
+
+/* The batch's other children lose their parent, and nobody else anything. */
+static TEST(test_a_tally_of_another_type_stops_no_others)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+
+    ms_core_batch(core, 2, false);
+    ENQUEUE(core, .id = "a", .priority = 9);
+    spoil(core, K("tally:b"));
+    CHECK_INT(ms_core_claim(core, "p1", 5), ==, 3);
+    for (int i = 0; i < 3; i++) {
+        fence = core->jobs[i].fence;
+        CHECK_INT(DONE(core, "p1", core->jobs[i].id, fence), ==, MS_FINISH_OK);
+    }
+    CHECK_STR(ms_core_state(core, "a"), "done");
+    ms_test_cmd(core->redis, "FLUSHALL");
+}
+
+static TEST(test_a_unique_key_of_another_type_stops_no_finish)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+
+    ENQUEUE(core, .id = "a", .unique = "u");
+    fence = ms_core_claim_one(core, "p1", "a");
+    ms_test_cmd(core->redis, "DEL %s", K("unique:u"));
+    ms_test_cmd(core->redis, "RPUSH %s x", K("unique:u"));
+    CHECK_INT(DONE(core, "p1", "a", fence), ==, MS_FINISH_OK);
+    CHECK_STR(ms_core_state(core, "a"), "done");
+    ms_test_cmd(core->redis, "DEL %s", K("unique:u"));
+}
+
+static TEST(test_a_spoilt_callback_keeps_no_batch_from_its_end)
+{
+    struct ms_core *core = *state;
+    int64_t fence;
+
+    ms_core_batch(core, 1, false);
+    ms_test_cmd(core->redis, "HSET %s on_complete \x93 on_success x",
+                K("job:b"));
+    fence = ms_core_claim_one(core, "p1", "b.0");
+    CHECK_INT(DONE(core, "p1", "b.0", fence), ==, MS_FINISH_OK);
+    CHECK_STR(ms_core_state(core, "b"), "done");
+    CHECK_INT(ms_core_depth(core, "-"), ==, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +250,9 @@ int main(void)
         CORE(test_a_missing_permission_is_an_error_and_drops_nothing),
         CORE(test_numbers_that_are_none_stop_no_claim),
         CORE(test_a_spoilt_list_of_errors_begins_anew),
+        CORE(test_a_tally_of_another_type_stops_no_others),
+        CORE(test_a_unique_key_of_another_type_stops_no_finish),
+        CORE(test_a_spoilt_callback_keeps_no_batch_from_its_end),
     };
 
     return RUN_CORE(tests);
