@@ -23,8 +23,9 @@ minute; the rest is what the totals grew by since the line before.
 -- @include epoch
 -- @include histogram
 local minutes, rolled = KEYS[STANDING + 1], KEYS[STANDING + 2]
-local LINES_MAX = 20
+local LINES_MAX, LOOK_MAX = 20, 200
 local KEEP_S = 31 * 86400
+local KEEP_MINUTE_MS = 7200000 -- as observe.lua does
 local SETTLE_MS = 5000 -- pods tell about a second later
 local TOTALS = {"dead", "cancelled", "crashed", "enqueued"}
 
@@ -88,14 +89,23 @@ local function write_line(minute, counts, waited, ran, grown, sizes)
     call("EXPIRE", key, KEEP_S)
 end
 
-local waiting_minutes = {}
-for _, minute in ipairs(call("SMEMBERS", minutes)) do
-    if tonumber(minute) <= last then
-        waiting_minutes[#waiting_minutes + 1] = tonumber(minute)
+-- While there was no leader minutes gathered, and the counts of most have gone.
+-- These go first: a sample of the others would have lines out of turn.
+local waiting_minutes, forgotten = {}, {}
+local more = call("SCARD", minutes) > LOOK_MAX
+for _, minute in ipairs(call("SRANDMEMBER", minutes, LOOK_MAX)) do
+    local m = tonumber(minute) or 0
+    if (m + 1) * 60000 + KEEP_MINUTE_MS < now then
+        forgotten[#forgotten + 1] = minute
+    elseif m <= last and not more then
+        waiting_minutes[#waiting_minutes + 1] = m
     end
 end
+if #forgotten > 0 then
+    call("SREM", minutes, unpack(forgotten))
+end
 table.sort(waiting_minutes)
-local more = #waiting_minutes > LINES_MAX
+more = more or #waiting_minutes > LINES_MAX
 local is_new = not more and
                last > set_default(call("HGET", rolled, "minute"), 0)
 local grown, is_any = {}, false

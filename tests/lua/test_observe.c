@@ -233,6 +233,26 @@ static TEST(test_many_minutes_go_in_steps)
         CHECK_INT(line_of(core, minute - 60 + i).done, ==, i + 1);
 }
 
+/* A fleet without a leader: what its pods told has expired meanwhile. */
+static TEST(test_minutes_whose_counts_are_gone_have_no_line)
+{
+    struct ms_core *core = *state;
+    int64_t now = this_minute(core), n_lines = 0;
+    int steps = 0;
+
+    for (int i = 0; i < 500; i++)
+        ms_test_cmd(core->redis, "SADD " K("minutes") " %lld",
+                    (long long)now - 200 - i);
+    count(core, 1, "done", 3);
+    do {
+        CHECK_INT(roll(core), ==, MS_OK);
+        n_lines += core->tidy.n;
+    } while (core->tidy.more && ++steps < 10);
+    CHECK_INT(steps, <, 10);
+    CHECK_INT(n_lines, ==, 0);
+    CHECK_INT(ms_test_num(core->redis, "SCARD %s", K("minutes")), ==, 1);
+}
+
 static TEST(test_an_older_leader_rolls_nothing)
 {
     struct ms_core *core = *state;
@@ -330,6 +350,7 @@ int main(void)
         IN_A_MINUTE(test_the_newest_minute_has_the_totals_growth_and_the_sizes),
         IN_A_MINUTE(test_an_idle_queue_has_no_lines),
         IN_A_MINUTE(test_many_minutes_go_in_steps),
+        IN_A_MINUTE(test_minutes_whose_counts_are_gone_have_no_line),
         IN_A_MINUTE(test_an_older_leader_rolls_nothing),
         IN_A_MINUTE(test_percentiles_are_off_by_a_sixteenth_at_most),
         IN_A_MINUTE(test_a_line_of_another_shape_is_none),
