@@ -41,6 +41,9 @@ static enum ms_err check_callback(const char *name,
 
     if (job == NULL)
         return MS_OK;
+    if (strcmp(job->kind, "dump.import") == 0)
+        return ms_error_set(error, MS_EINVAL, "%s: an import is no callback",
+                            name);
     if (job->unique != NULL || job->parent || job->delay_ms != 0 ||
         job->at_ms != 0 || job->expires_in_ms != 0 || job->expires_at_ms != 0)
         return ms_error_set(error, MS_EINVAL,

@@ -42,7 +42,8 @@ local function set_batch_option(batch, name, value)
     elseif name == "on_complete" or name == "on_success" or
            name == "on_failure" then
         batch.def[name] = cmsgpack.pack({kind = value})
-        return not is_name(value) and not_one_of(name, value, "a kind")
+        return (not is_name(value) or value == "dump.import") and
+               not_one_of(name, value, "a kind of a callback")
     end
     return "INVALID option: " .. shown(name) .. " is none of a batch"
 end

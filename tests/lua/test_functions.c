@@ -313,6 +313,7 @@ static TEST(test_bad_batches_are_refused)
         {{"b", "report", "x", "0"}, "is no JSON"},
         {{"b", "report", "{}", "1", "policy", "sometimes"}, "policy"},
         {{"b", "report", "{}", "1", "on_complete", "a b"}, "on_complete"},
+        {{"b", "report", "{}", "1", "on_success", "dump.import"}, "on_success"},
         {{"b", "report", "{}", "1", "first", "-1"}, "first"},
         {{"b", "report", "{}", "1", "open", "yes"}, "open"},
         {{"b", "report", "{}", "1", "priority", "3"}, "none of a batch"},
@@ -736,6 +737,11 @@ static TEST(test_tokens_are_taken_returned_and_drained)
     CHECK_STR(member(got, "tokens"), "0");
     CHECK_STR(member(got, "acquired"), "4");
     CHECK_STR(member(got, "drained"), "1");
+    /* by hand: right as a setting, and no JSON */
+    ms_test_cmd(core->redis, "HSET %s refill_per_second 05.", LIMIT);
+    got = ms_fcall_texts(core->redis, "limit", LIMIT,
+                         (const char *const[]){NULL});
+    CHECK_STR(member(got, "refill_per_second"), "5");
 }
 
 static TEST(test_what_a_limit_cannot_do_is_named)

@@ -66,6 +66,8 @@ static void refuse_callback(struct ms_new_job job, const char *text)
 static TEST(test_callbacks_that_cannot_be_are_named)
 {
     refuse_callback(JOB(.unique = "x"), "a callback has no delay");
+    refuse_callback((struct ms_new_job){.kind = "dump.import", .priority = 5},
+                    "an import is no callback");
     refuse_callback(JOB(.delay_ms = 1), "a callback has no delay");
     refuse_callback(JOB(.at_ms = 1), "a callback has no delay");
     refuse_callback(JOB(.expires_in_ms = 1), "a callback has no delay");
