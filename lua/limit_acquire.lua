@@ -44,7 +44,7 @@ while #waits < units do
     n_waited = n_waited + (wait > 0 and 1 or 0)
 end
 if #waits == 0 then
-    call("HINCRBY", KEYS[1], "refused", 1)
+    call("HSET", KEYS[1], "refused", b.refused + 1)
     return {"wait", b.drained, waits, next_ms}
 end
 save(b, "acquired", b.acquired + #waits * n / NANO, "waited",

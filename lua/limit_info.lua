@@ -15,7 +15,7 @@ if not b then
     return no_bucket(broken)
 end
 return {
-    "ok", format_nano(b.capacity), call("HGET", b.key, "refill_per_second"),
+    "ok", format_nano(b.capacity), format_nano(b.rate * 1000),
     format_nano(b.tokens), b.blocked > now and b.blocked or 0, b.acquired,
     b.waited, b.refused, b.returned, b.drained,
 }

@@ -503,11 +503,24 @@ static TEST(test_limits_work_on_at_maxmemory)
     ms_test_text(core->redis, "CONFIG SET maxmemory 0");
 }
 
+static TEST(test_a_count_that_is_none_begins_anew)
+{
+    struct ms_core *core = *state;
+
+    make(core, "1", "0");
+    acquire(core, 1, 1, 0);
+    ms_test_cmd(core->redis, "HSET %s refused x acquired y", LIMIT);
+    CHECK_INT(acquire(core, 1, 1, 0).n_units, ==, 0);
+    CHECK_INT(info(core).refused, ==, 1);
+    CHECK_INT(info(core).acquired, ==, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CORE(test_a_new_bucket_is_full_and_gives_no_more_than_it_holds),
         CORE(test_a_unit_is_given_whole_or_not_at_all),
+        CORE(test_a_count_that_is_none_begins_anew),
         CORE(test_more_than_the_bucket_ever_holds_is_refused),
         CORE(test_no_limit_no_tokens_and_nothing_is_stored),
         CORE(test_what_is_to_come_is_promised_in_turn),
