@@ -356,10 +356,12 @@ static void scope_step(struct ms_scope *scope)
         refuse(st, held);
 }
 
-/* The next moment that one of a scope's jobs, or its kinds, wait for. */
-static int64_t due_us(const struct ms_scope *scope, int64_t now_us)
+/* The next moment that one of a scope's jobs, or its kinds, wait for; 0: none.
+ * The end of a dry time stays due until on_tokens() has taken it: a step that
+ * comes right before it must not take its timer away. */
+static int64_t due_us(const struct ms_scope *scope)
 {
-    int64_t at_us = scope->dry_until_us > now_us ? scope->dry_until_us : 0;
+    int64_t at_us = scope->dry_until_us;
 
     if (scope->request != NULL)
         return at_us;
@@ -374,7 +376,7 @@ static void set_timer(struct ms_station *st)
     int64_t now_us = ms_clock_mono_us(), first_us = 0;
 
     for (struct ms_scope *s = st->scopes; s != NULL; s = s->next) {
-        int64_t at_us = due_us(s, now_us);
+        int64_t at_us = due_us(s);
 
         if (at_us != 0 && (first_us == 0 || at_us < first_us))
             first_us = at_us;

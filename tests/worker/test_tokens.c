@@ -180,6 +180,22 @@ static TEST(test_a_backlog_is_not_churned)
     CHECK_INT(stat_of("released"), <=, 8);
 }
 
+/* The end of a dry time and another step may fall together: that the scope
+ * gives again must not be forgotten until the next poll. */
+static TEST(test_a_step_at_the_end_of_a_dry_time_forgets_nothing)
+{
+    make("1", "0.9");
+    enqueue(20);
+    start();
+    RUN_UNTIL(ms_test_num(server, "ZCARD %sparked", Q) > 0 &&
+              station->call == NULL);
+    ev_timer_stop(loop, &station->poll);
+    while (strchr(ms_station_kinds(station), '!') != NULL)
+        usleep(1000); /* it is the clock that is waited for */
+    ms_station_step(station);
+    RUN_UNTIL(n_given >= 2);
+}
+
 static TEST(test_parked_jobs_come_back_with_the_tokens)
 {
     int started = 0;
@@ -410,6 +426,7 @@ int main(void)
         LIMITED(test_over_many_claims_each_start_has_its_token),
         LIMITED(test_jobs_behind_limited_ones_run_and_those_are_parked),
         LIMITED(test_a_backlog_is_not_churned),
+        LIMITED(test_a_step_at_the_end_of_a_dry_time_forgets_nothing),
         LIMITED(test_parked_jobs_come_back_with_the_tokens),
         LIMITED(test_a_cancel_is_seen_while_the_token_is_asked_for),
         LIMITED(test_a_cancel_is_seen_while_waiting),
