@@ -58,6 +58,18 @@ static enum ms_err check_table(const char *name,
     return MS_OK;
 }
 
+static enum ms_err check_kind(const struct muster_kind *kind,
+                              struct ms_error *error)
+{
+    enum ms_err err =
+        ms_kind_check(kind->kind == NULL ? "" : kind->kind, error);
+
+    if (err == MS_OK && kind->run == NULL)
+        return ms_error_set(error, MS_EINVAL, "kind '%s' has no function",
+                            kind->kind);
+    return err;
+}
+
 static enum ms_err load_file(const char *dir, const char *name,
                              const struct visitor *visitor,
                              struct ms_error *error)
@@ -79,8 +91,11 @@ static enum ms_err load_file(const char *dir, const char *name,
     if (err != MS_OK)
         return err;
     for (const struct muster_kind *const *kind = plugin->first;
-         err == MS_OK && kind != plugin->end; kind++)
-        err = visitor->kind(name, *kind, visitor->arg, &why);
+         err == MS_OK && kind != plugin->end; kind++) {
+        err = check_kind(*kind, &why);
+        if (err == MS_OK)
+            err = visitor->kind(name, *kind, visitor->arg, &why);
+    }
     if (err != MS_OK)
         ms_error_set(error, err, "'%s': %s", name, why.text);
     return err;
@@ -139,12 +154,9 @@ static enum ms_err add_kind(const char *name, const struct muster_kind *kind,
                             void *arg, struct ms_error *error)
 {
     struct ms_route route;
-    enum ms_err err = ms_kind_check(kind->kind, error);
 
     add_route_of(kind, name, &route);
-    if (err == MS_OK)
-        err = ms_routes_add(arg, kind->kind, &route, error);
-    return err;
+    return ms_routes_add(arg, kind->kind, &route, error);
 }
 
 enum ms_err ms_plugins_load(const char *dir, struct ms_routes *routes,
@@ -172,12 +184,10 @@ static enum ms_err say_kind(const char *name, const struct muster_kind *kind,
                             void *arg, struct ms_error *error)
 {
     char text[128];
-    enum ms_err err = ms_kind_check(kind->kind, error);
 
     snprintf(text, sizeof(text), "%u %.100s", kind->flags, kind->kind);
-    if (err == MS_OK)
-        say(*(int *)arg, 'K', text);
-    return err;
+    say(*(int *)arg, 'K', text);
+    return MS_OK;
 }
 
 static void probe_main(const char *dir, int fd, pid_t worker)
@@ -303,6 +313,7 @@ enum ms_err ms_plugins_probe(const char *dir, struct ms_routes *routes,
     if (pid < 0)
         return ms_error_set(error, MS_EIO, "cannot start a process: %s",
                             strerror(errno));
+    kill(-pid, SIGKILL); /* what a plug-in began at its loading, too */
     kill(pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;

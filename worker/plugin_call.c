@@ -1,4 +1,5 @@
 /* What a plug-in's handler can do, include/muster/handler.h, by handler.h. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,12 @@
 #include "common/name.h"
 #include "common/val.h"
 #include "include/muster/handler.h"
+#include "worker/frame.h"
 #include "worker/handlers.h"
 #include "worker/slot_child.h"
+
+/* As large as a result may be: what goes to the worker is one frame. */
+#define CURSOR_MAX (MS_FRAME_MAX / 2)
 
 /* One run of a job in a plug-in. */
 struct call {
@@ -101,6 +106,10 @@ static int from_json(struct ms_ctx *ctx, const char *what, const char *json,
     struct ms_val val;
     struct ms_error error;
 
+    if (json == NULL) {
+        ms_ctx_set_error(ctx, "%s: no text", what);
+        return MUSTER_EINVAL;
+    }
     if (ms_val_from_json(json, strlen(json), &val, &error) != MS_OK) {
         ms_ctx_set_error(ctx, "%s: %s", what, error.text);
         return MUSTER_EINVAL;
@@ -125,14 +134,26 @@ static int check_msgpack(struct ms_ctx *ctx, const char *what,
     return MUSTER_OK;
 }
 
+/* 0 to 1; -1: not told, as is what is no number. */
+static double part_of(double progress)
+{
+    if (!(progress >= 0))
+        return -1;
+    return progress > 1 ? 1 : progress;
+}
+
 static int call_checkpoint_msgpack(struct muster_ctx *pub, const void *cursor,
                                    size_t len, double progress)
 {
     struct ms_ctx *ctx = ctx_of(pub);
     struct ms_checkpoint checkpoint = {.seq = ctx->seq + 1,
                                        .cursor = {(char *)cursor, len},
-                                       .progress = progress};
+                                       .progress = part_of(progress)};
 
+    if (len > CURSOR_MAX) {
+        ms_ctx_set_error(ctx, "cursor: %zu bytes", len);
+        return MUSTER_EINVAL;
+    }
     if (check_msgpack(ctx, "cursor", cursor, len) != MUSTER_OK)
         return MUSTER_EINVAL;
     ms_ctx_checkpoint(ctx, &checkpoint, 0);
@@ -153,7 +174,8 @@ static int call_checkpoint(struct muster_ctx *pub, const char *cursor_json,
 
 static void call_progress(struct muster_ctx *pub, double part)
 {
-    ms_ctx_progress(ctx_of(pub), part < 0 ? 0 : part > 1 ? 1 : part);
+    if (!isnan(part))
+        ms_ctx_progress(ctx_of(pub), fmax(part_of(part), 0));
 }
 
 static int call_result_msgpack(struct muster_ctx *pub, const void *bytes,
@@ -250,6 +272,10 @@ static int call_enqueue(struct muster_ctx *pub, const struct muster_job *job,
 
     new.payload = payload.data;
     new.payload_len = payload.len;
+    if (err == MUSTER_OK && job->kind == NULL) {
+        ms_ctx_set_error(ctx_of(pub), "enqueue: a job has a kind");
+        err = MUSTER_EINVAL;
+    }
     if (err == MUSTER_OK)
         err = err_of(ms_ctx_enqueue(ctx_of(pub), job->queue, &new, id));
     if (err == MUSTER_OK && out_id != NULL)

@@ -5,9 +5,9 @@
  *
  *     static int greet(struct muster_ctx *ctx)
  *     {
- *         muster_log(ctx, MUSTER_INFO, "greeting, attempt %d",
- * (int)ctx->attempt); muster_result_json(ctx, "{\"hello\":\"world\"}"); return
- * MUSTER_DONE;
+ *         muster_log(ctx, MUSTER_INFO, "attempt %d", (int)ctx->attempt);
+ *         muster_result_json(ctx, "{\"hello\":\"world\"}");
+ *         return MUSTER_DONE;
  *     }
  *     MUSTER_HANDLER("c.greet", greet, 0)
  *

@@ -80,6 +80,7 @@ static TEST(test_what_is_no_plug_in_is_refused_by_name)
     check_refused("no_symbol.so", "no symbol muster_plugin");
     check_refused("no_kinds.so", "has no handlers");
     check_refused("bad_kind.so", "'no such kind'");
+    check_refused("no_function.so", "kind 'c.nothing' has no function");
     check_refused("missing.so", "cannot be loaded: ");
 }
 
@@ -226,6 +227,23 @@ static TEST(test_checkpoints_move_the_cursor)
     CHECK_INT(job->checkpoint.cursor.data[0], ==, 10);
     job_free(job);
     pool_free(pool);
+}
+
+/* A file that grows while it is read is more than done. */
+static TEST(test_progress_is_a_part_of_one)
+{
+    const struct {
+        const char *said;
+        double progress;
+    } cases[] = {{"\"0.25\"", 0.25}, {"\"7\"", 1}, {"\"nan\"", -1}};
+
+    for (size_t i = 0; i < MS_COUNT_OF(cases); i++) {
+        struct job *job = run_once("c.progress", cases[i].said);
+
+        CHECK_INT(job->ending.outcome, ==, MS_DONE);
+        CHECK(job->checkpoint.progress == cases[i].progress);
+        job_free(job);
+    }
 }
 
 static TEST(test_what_is_no_json_is_refused)
@@ -394,6 +412,7 @@ int main(int argc, char **argv)
         RUN(test_a_payload_in_json_comes_as_it_was_written),
         RUN(test_it_returns_an_outcome),
         RUN(test_checkpoints_move_the_cursor),
+        RUN(test_progress_is_a_part_of_one),
         RUN(test_what_is_no_json_is_refused),
         RUN(test_a_stop_is_heard),
         RUN(test_a_crash_fails_its_own_job),

@@ -70,10 +70,26 @@ static int wait_for_stop(struct muster_ctx *ctx)
 MUSTER_HANDLER("c.wait", wait_for_stop, MUSTER_RESUMES)
 MUSTER_HANDLER("c.hold", wait_for_stop, 0)
 
+/* Payload: how much is done, in numbers that C has and JSON has not. */
+static int progress(struct muster_ctx *ctx)
+{
+    char text[16] = "";
+
+    sscanf(muster_payload_json(ctx), "\"%15[^\"]", text);
+    muster_progress(ctx, strtod(text, NULL));
+    return muster_checkpoint(ctx, "1", strtod(text, NULL));
+}
+MUSTER_HANDLER("c.progress", progress, 0)
+
 /* Wrong arguments are errors, and say so. */
 static int bad_json(struct muster_ctx *ctx)
 {
-    if (muster_result_json(ctx, "{") != MUSTER_EINVAL ||
+    struct muster_job nothing = MUSTER_JOB(NULL, NULL);
+
+    if (muster_result_json(ctx, NULL) != MUSTER_EINVAL ||
+        muster_checkpoint(ctx, NULL, -1) != MUSTER_EINVAL ||
+        muster_enqueue(ctx, &nothing, NULL) != MUSTER_EINVAL ||
+        muster_result_json(ctx, "{") != MUSTER_EINVAL ||
         muster_checkpoint(ctx, "nope", -1) != MUSTER_EINVAL ||
         muster_checkpoint_msgpack(ctx, "\xc1", 1, -1) != MUSTER_EINVAL)
         return MUSTER_DONE;
