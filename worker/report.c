@@ -238,6 +238,8 @@ static void on_told(enum ms_err err, const struct ms_reply *reply, void *arg)
     report->request = NULL;
     if (err == MS_OK)
         err = ms_observe_parse(reply, &error);
+    else
+        ms_error_set(&error, err, "%s", ms_reply_error(reply));
     if (may_pass) {
         wait_a_second(report); /* the same again, under the same number */
         return;
@@ -245,7 +247,7 @@ static void on_told(enum ms_err err, const struct ms_reply *reply, void *arg)
     if (err != MS_OK)
         ms_log(MS_WARN, "report", "lost", "queue=%s err=%s why=%s",
                report->who.queue, ms_err_name(err),
-               ms_log_quote(ms_reply_error(reply), text, sizeof(text)));
+               ms_log_quote(error.text, text, sizeof(text)));
     page_free(report->sending);
     report->sending = NULL;
     if (report->open != NULL)
