@@ -92,8 +92,9 @@ static int digest_file(struct muster_ctx *ctx)
     }
     file = fopen(digest.path, "rb");
     if (file == NULL) {
+        outcome = errno == ENOENT ? MUSTER_DEAD : MUSTER_FAILED;
         muster_error(ctx, "cannot open '%s': %s", digest.path, strerror(errno));
-        return errno == ENOENT ? MUSTER_DEAD : MUSTER_FAILED;
+        return outcome;
     }
     fseek(file, 0, SEEK_END);
     digest.size = ftell(file);
