@@ -211,7 +211,8 @@ static bool make_room(struct model *m, const struct plan *p, const int *dropped,
     int64_t over = length + n_new - m->set.max_length;
     int n_can = 0;
 
-    if (m->set.max_length == 0 || over <= 0) {
+    /* What adds nothing needs no room. */
+    if (m->set.max_length == 0 || over <= 0 || n_new == p->n_replaced) {
         if (n_dropped > 0)
             model_wrong(m, "%d dropped from a queue with room", n_dropped);
         return true;
