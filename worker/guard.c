@@ -8,13 +8,14 @@
 
 #include "worker/child.h"
 
-static void guard_main(int fd, const struct ms_lane *lane)
+static void guard_main(pid_t slot, int fd, const struct ms_lane *lane)
     __attribute__((noreturn));
 
-/* All signals stay blocked: a TERM for the slot is none of its business. */
-static void guard_main(int fd, const struct ms_lane *lane)
+/* All signals stay blocked: a TERM for the slot is none of its business.  The
+ * slot is told and not asked for: our parent may be process 1 by now, and -1
+ * is everybody. */
+static void guard_main(pid_t slot, int fd, const struct ms_lane *lane)
 {
-    pid_t slot = getppid();
     char byte;
     ssize_t n;
 
@@ -31,8 +32,8 @@ static void guard_main(int fd, const struct ms_lane *lane)
 
 enum ms_err ms_guard_start(struct ms_guard *guard, const struct ms_lane *lane)
 {
+    pid_t slot = getpid(), pid;
     int ends[2];
-    pid_t pid;
 
     if (guard->fd >= 0)
         return MS_OK;
@@ -40,7 +41,7 @@ enum ms_err ms_guard_start(struct ms_guard *guard, const struct ms_lane *lane)
         return MS_EIO;
     pid = ms_child_fork();
     if (pid == 0)
-        guard_main(ends[0], lane);
+        guard_main(slot, ends[0], lane);
     close(ends[0]);
     if (pid < 0) {
         close(ends[1]);
