@@ -11,6 +11,7 @@ struct fill {
     int64_t *slots; /* matrix */
     int64_t *free;  /* a pod: concurrency that is left */
     int64_t *total; /* a queue */
+    size_t *order;  /* queues, by who is served first */
 };
 
 static int64_t at_most(int64_t a, int64_t b)
@@ -83,6 +84,32 @@ static bool split_all(const struct ms_rebalance *in, int64_t *slots)
 
 /* ---- where there is not ---- */
 
+/* Whether it could use a slot. */
+static bool is_open(const struct ms_rebalance *in, size_t queue)
+{
+    for (size_t p = 0; p < in->n_pods && in->max_workers[queue] > 0; p++)
+        if (is_declared(in, queue, p) && in->concurrency[p] > 0)
+            return true;
+    return false;
+}
+
+/* Turns go round those that could use a slot: a turn of others would give
+ * their neighbour two. */
+static void order_queues(const struct ms_rebalance *in, size_t *order)
+{
+    size_t n_open = 0, nth = 0, at = 0;
+
+    for (size_t q = 0; q < in->n_queues; q++)
+        n_open += is_open(in, q);
+    at = n_open;
+    for (size_t q = 0; q < in->n_queues; q++) {
+        if (is_open(in, q))
+            order[(nth++ + n_open - in->turn % n_open) % n_open] = q;
+        else
+            order[at++] = q;
+    }
+}
+
 static void fill_init(struct fill *f, const struct ms_rebalance *in,
                       int64_t *slots)
 {
@@ -90,6 +117,8 @@ static void fill_init(struct fill *f, const struct ms_rebalance *in,
     f->slots = slots;
     f->free = ms_xcalloc(in->n_pods, sizeof(*f->free));
     f->total = ms_xcalloc(in->n_queues, sizeof(*f->total));
+    f->order = ms_xcalloc(in->n_queues, sizeof(*f->order));
+    order_queues(in, f->order);
     memset(slots, 0, in->n_queues * in->n_pods * sizeof(*slots));
     for (size_t p = 0; p < in->n_pods; p++)
         f->free[p] = in->concurrency[p];
@@ -99,6 +128,7 @@ static void fill_done(struct fill *f)
 {
     free(f->free);
     free(f->total);
+    free(f->order);
 }
 
 static void fill_add(struct fill *f, size_t queue, size_t pod, int64_t n)
@@ -219,7 +249,9 @@ static void fill_in_turns(struct fill *f, const int64_t *goal)
     bool *shut = ms_xcalloc(n, sizeof(*shut));
 
     while (open > 0) {
-        for (size_t q = 0; q < n; q++) {
+        for (size_t i = 0; i < n; i++) {
+            size_t q = f->order[i];
+
             if (shut[q])
                 continue;
             shut[q] = f->total[q] >= goal[q] || !fill_one(f, q);
@@ -323,10 +355,25 @@ static void share_scarce(const struct ms_rebalance *in, int64_t *slots)
     fill_done(&f);
 }
 
-void ms_rebalance(const struct ms_rebalance *in, int64_t *out_slots)
+static size_t count_empty(const struct ms_rebalance *in, const int64_t *slots)
+{
+    size_t n = 0;
+
+    for (size_t q = 0; q < in->n_queues; q++) {
+        int64_t total = 0;
+
+        for (size_t p = 0; p < in->n_pods; p++)
+            total += slots[q * in->n_pods + p];
+        n += total == 0 && is_open(in, q);
+    }
+    return n;
+}
+
+size_t ms_rebalance(const struct ms_rebalance *in, int64_t *out_slots)
 {
     if (in->n_queues == 0 || in->n_pods == 0)
-        return;
+        return 0;
     if (!split_all(in, out_slots))
         share_scarce(in, out_slots);
+    return count_empty(in, out_slots);
 }

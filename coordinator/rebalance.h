@@ -11,6 +11,9 @@
  * starves and no slot stays unused that a queue could have; then as much as
  * can be of the current assignment is kept, and slots move only where that
  * makes a queue's split fairer.
+ *
+ * Where there are even fewer slots than queues, some get none.  The caller then
+ * raises `turn` from run to run, and each queue has a slot in its time.
  */
 #pragma once
 
@@ -28,7 +31,9 @@ struct ms_rebalance {
     const int64_t *concurrency; /* a pod */
     const bool *declared;       /* matrix */
     const int64_t *current;     /* matrix; what was assigned until now */
+    size_t turn;                /* any number: which queue is served first */
 };
 
-/* Fills the matrix `out_slots`. */
-void ms_rebalance(const struct ms_rebalance *in, int64_t *out_slots);
+/* Fills the matrix `out_slots`.  Returns how many queues that pods serve and
+ * that may run jobs got no slot at all. */
+size_t ms_rebalance(const struct ms_rebalance *in, int64_t *out_slots);

@@ -47,6 +47,8 @@ struct ms_rebalancer {
 
     char **warned; /* queues without pods that were told of */
     size_t n_warned;
+    size_t turn; /* raised while queues outnumber slots */
+    bool told_turns;
 };
 
 static void rebalancer_set_state(struct ms_rebalancer *r, enum state state)
@@ -320,6 +322,19 @@ static bool pod_changed(const struct ms_rebalancer *r, size_t pod)
     return false;
 }
 
+/* A queue that got nothing is first next time; told once. */
+static void take_turns(struct ms_rebalancer *r, size_t n_empty)
+{
+    if (n_empty > 0)
+        r->turn++;
+    if (n_empty > 0 && !r->told_turns)
+        ms_log(MS_WARN, "rebalance", "queues_take_turns",
+               "queues=%zu without_slots=%zu interval_s=5 "
+               "hint=\"raise worker.concurrency or start more workers\"",
+               r->n_queues, n_empty);
+    r->told_turns = n_empty > 0;
+}
+
 static void writing_start(struct ms_rebalancer *r)
 {
     struct ms_rebalance in = {.n_queues = r->n_queues,
@@ -327,10 +342,11 @@ static void writing_start(struct ms_rebalancer *r)
                               .max_workers = r->max_workers,
                               .concurrency = r->concurrency,
                               .declared = r->declared,
-                              .current = r->current};
+                              .current = r->current,
+                              .turn = r->turn};
 
     rebalancer_set_state(r, WRITING);
-    ms_rebalance(&in, r->slots);
+    take_turns(r, ms_rebalance(&in, r->slots));
     for (size_t q = 0; q < r->n_queues; q++)
         if (r->rows[q].known && row_differs(r, &r->rows[q]))
             row_write(r, &r->rows[q]);

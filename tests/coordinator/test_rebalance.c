@@ -32,9 +32,10 @@ static void fleet_init(struct fleet *fleet, size_t n_queues, size_t n_pods)
         fleet->concurrency[p] = 8;
 }
 
-static void share(struct fleet *fleet)
+/* Returns how many queues got nothing. */
+static size_t share(struct fleet *fleet)
 {
-    ms_rebalance(&fleet->in, fleet->slots);
+    return ms_rebalance(&fleet->in, fleet->slots);
 }
 
 /* The answer becomes what is assigned. */
@@ -122,6 +123,59 @@ static TEST(test_queues_take_turns_where_slots_are_scarce)
     share(&fleet);
     check_row(&fleet, 0, 4, 0, 0, 0);
     check_row(&fleet, 1, 4, 0, 0, 0);
+}
+
+/* Four queues, one of them not served at all, and two slots for the others. */
+static void fleet_init_short(struct fleet *fleet)
+{
+    fleet_init(fleet, 5, 1);
+    fleet->concurrency[0] = 2;
+    for (size_t q = 0; q < 5; q++)
+        fleet->max_workers[q] = 4;
+    fleet->declared[1] = false;
+}
+
+/* Else a queue whose name comes late would wait for ever beside idle slots. */
+static TEST(test_every_queue_has_its_turn_where_slots_are_fewer_than_queues)
+{
+    int64_t had[5] = {0};
+    struct fleet fleet;
+
+    fleet_init_short(&fleet);
+    for (fleet.in.turn = 7; fleet.in.turn < 7 + 4; fleet.in.turn++) {
+        CHECK_INT(share(&fleet), ==, 2);
+        for (size_t q = 0; q < 5; q++)
+            had[q] += slots(&fleet, q, 0);
+        adopt(&fleet);
+    }
+    for (size_t q = 0; q < 5; q++)
+        CHECK_INT(had[q], ==, q == 1 ? 0 : 2);
+}
+
+static TEST(test_a_turn_moves_one_slot)
+{
+    struct fleet fleet;
+    int64_t kept = 0;
+
+    fleet_init_short(&fleet);
+    share(&fleet);
+    adopt(&fleet);
+    fleet.in.turn++;
+    share(&fleet);
+    for (size_t q = 0; q < 5; q++)
+        kept += slots(&fleet, q, 0) > 0 && fleet.current[q] > 0;
+    CHECK_INT(kept, ==, 1);
+}
+
+static TEST(test_queues_that_run_nothing_are_not_counted_as_empty)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 3, 1);
+    fleet.max_workers[0] = 1;
+    fleet.max_workers[2] = 1;
+    fleet.declared[2] = false;
+    CHECK_INT(share(&fleet), ==, 0);
 }
 
 /* Queue 1 can only live on pod 0, so queue 0 has to make room there although
@@ -389,6 +443,9 @@ int main(void)
         RUN(test_no_pod_gets_more_than_64_of_a_queue),
         RUN(test_a_pod_that_did_not_declare_gets_nothing),
         RUN(test_queues_take_turns_where_slots_are_scarce),
+        RUN(test_every_queue_has_its_turn_where_slots_are_fewer_than_queues),
+        RUN(test_a_turn_moves_one_slot),
+        RUN(test_queues_that_run_nothing_are_not_counted_as_empty),
         RUN(test_a_queue_gives_way_to_one_that_cannot_go_elsewhere),
         RUN(test_nothing_to_share_is_fine),
         RUN(test_a_joining_pod_takes_its_part_under_scarcity),
