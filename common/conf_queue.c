@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buf.h"
 #include "common/conf.h"
 #include "common/conf_table.h"
 #include "common/mem.h"
@@ -66,6 +67,29 @@ static const struct ms_field *find(const char *key)
     return field != NULL && field->stored != NULL ? field : NULL;
 }
 
+static void names_add(struct ms_buf *out, const struct ms_field *fields,
+                      const char *above)
+{
+    for (; fields->name != NULL; fields++) {
+        if (fields->type == MS_FIELD_MAP)
+            names_add(out, fields->fields, fields->name);
+        else if (fields->stored != NULL)
+            ms_buf_addf(out, "%s%s%s%s", out->len > 0 ? " " : "", above,
+                        above[0] != '\0' ? "." : "", fields->name);
+    }
+}
+
+static enum ms_err unknown(const char *key, struct ms_error *error)
+{
+    struct ms_buf names = MS_BUF_INIT;
+
+    names_add(&names, ms_queue_table, "");
+    ms_error_set(error, MS_EINVAL, "no setting is called '%.60s': %.400s", key,
+                 ms_buf_str(&names));
+    ms_buf_done(&names);
+    return MS_EINVAL;
+}
+
 enum ms_err ms_queue_conf_parse(const char *key, const char *text,
                                 char *out_field, size_t field_size,
                                 char *out_value, size_t value_size,
@@ -77,8 +101,7 @@ enum ms_err ms_queue_conf_parse(const char *key, const char *text,
     enum ms_err err;
 
     if (field == NULL)
-        return ms_error_set(error, MS_EINVAL, "no setting is called '%.60s'",
-                            key);
+        return unknown(key, error);
     err = ms_field_set(field, text, &queue, &why);
     if (err != MS_OK)
         return ms_error_set(error, MS_EINVAL, "%s: %s", key, why.text);

@@ -19,13 +19,49 @@ static const char *const job_fields[] = {
     "id",         "priority",    "delay", "at",           "expires", "unique",
     "unique-ttl", "unique-mode", "group", "max-attempts", "timeout"};
 
+/* The kernel takes no argument of more than 128 KiB, a job does.  Reads no more
+ * than it takes to see that it is too long. */
+static enum ms_err stdin_read(const struct ms_conf *conf, struct ms_buf *out,
+                              struct ms_error *error)
+{
+    size_t most = 8 * (size_t)conf->max_payload_bytes + 65536, got;
+
+    do {
+        got = fread(ms_buf_reserve(out, 65536), 1, 65536, stdin);
+        out->len += got;
+    } while (got > 0 && out->len <= most);
+    if (ferror(stdin))
+        return ms_error_set(error, MS_EIO, "cannot read the payload: %s",
+                            strerror(errno));
+    if (out->len > most)
+        return ms_error_set(error, MS_EINVAL,
+                            "the payload is longer than max_payload (%lld)",
+                            (long long)conf->max_payload_bytes);
+    return MS_OK;
+}
+
+static enum ms_err payload_read(const struct ms_ctl *ctl, struct ms_buf *out,
+                                struct ms_error *error)
+{
+    const struct ms_cli *line = ctl->line;
+
+    if (line->n_args > 1 && strcmp(line->args[1], "-") == 0)
+        return stdin_read(ctl->conf, out, error);
+    ms_buf_adds(out, line->n_args > 1 ? line->args[1] : "{}");
+    return MS_OK;
+}
+
 static enum ms_err spec_read(const struct ms_ctl *ctl, struct ms_spec *spec,
                              struct ms_error *error)
 {
     const struct ms_cli *line = ctl->line;
-    const char *payload = line->n_args > 1 ? line->args[1] : "{}";
-    enum ms_err err =
-        ms_spec_begin(spec, line->args[0], payload, strlen(payload), error);
+    struct ms_buf payload = MS_BUF_INIT;
+    enum ms_err err = payload_read(ctl, &payload, error);
+
+    if (err == MS_OK)
+        err = ms_spec_begin(spec, line->args[0], payload.data, payload.len,
+                            error);
+    ms_buf_done(&payload);
 
     for (size_t i = 0; i < MS_COUNT_OF(job_fields) && err == MS_OK; i++) {
         const char *text = ms_cli_get(line, job_fields[i]);
@@ -257,7 +293,8 @@ static const struct ms_option enqueue_options[] = {
 
 const struct ms_command ms_commands_enqueue[] = {
     {"job", "enqueue", "KIND [PAYLOAD]", 0, 2,
-     "add a job (the payload is JSON), or many with --batch", enqueue_options,
-     job_enqueue},
+     "add a job (the payload is JSON; \"-\": standard input), or many with "
+     "--batch",
+     enqueue_options, job_enqueue},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL},
 };

@@ -108,6 +108,9 @@ static enum ms_err duration_set(struct ms_spec *spec, const char *name,
 
     if (err != MS_OK)
         return ms_error_set(error, err, "%s: %.300s", name, why.text);
+    if (*slot == 0 && slot != &spec->job.delay_ms) /* 0 is "not said" */
+        return ms_error_set(error, MS_EINVAL, "%s: must be longer than 0",
+                            name);
     return MS_OK;
 }
 
@@ -117,8 +120,12 @@ static enum ms_err expiry_set(struct ms_spec *spec, const char *text,
 {
     struct ms_error why = {""};
 
-    if (ms_duration_parse(text, &spec->job.expires_in_ms, NULL) == MS_OK ||
-        ms_when_parse(text, &spec->job.expires_at_ms, &why) == MS_OK)
+    if (ms_duration_parse(text, &spec->job.expires_in_ms, NULL) == MS_OK) {
+        if (spec->job.expires_in_ms > 0) /* 0 is "never" */
+            return MS_OK;
+        return ms_error_set(error, MS_EINVAL, "expires: must be longer than 0");
+    }
+    if (ms_when_parse(text, &spec->job.expires_at_ms, &why) == MS_OK)
         return MS_OK;
     return ms_error_set(error, MS_EINVAL,
                         "expires is a duration (30m) or a time "

@@ -54,6 +54,12 @@ static TEST(test_a_bad_line_names_its_field)
     check_bad("{\"kind\":\"k\",\"delay\":\"5\"}", "delay: ");
     check_bad("{\"kind\":\"k\",\"at\":\"noon\"}", "at: ");
     check_bad("{\"kind\":\"k\",\"expires\":\"x\"}", "expires");
+    /* 0 would mean that nothing was said, and the job would live on. */
+    check_bad("{\"kind\":\"k\",\"expires\":0}", "expires: must be longer");
+    check_bad("{\"kind\":\"k\",\"expires\":\"0s\"}", "expires: must be");
+    check_bad("{\"kind\":\"k\",\"timeout\":0}", "timeout: must be longer");
+    check_bad("{\"kind\":\"k\",\"unique\":\"u\",\"unique_ttl\":0}",
+              "unique_ttl: must be longer");
     check_bad("{\"kind\":\"k\",\"colour\":\"red\"}", "unknown field 'colour'");
     check_bad("{\"kind\":\"k\",\"max_attempts\":0}", "max_attempts");
     check_bad("{\"kind\":\"k\",\"unique\":\"\"}", "unique");

@@ -5,6 +5,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
 
 /* Keys of an object, in the order given; what else there is does not hurt. */
 static void check_has(const struct ms_ctl_run *run, const char *prefix,
@@ -248,6 +251,30 @@ static TEST(test_a_payload_over_the_limit_is_refused)
     CHECK_CONTAINS(run->err, "max_payload (20)");
     CHECK_INT(ms_core_depth(core, "-"), ==, 0);
     free(path);
+}
+
+/* An argument has at most 128 KiB, a payload more than that. */
+static TEST(test_a_dash_reads_the_payload_from_standard_input)
+{
+    static const size_t size = 300000;
+    struct ms_core *core = *state;
+    char *text = ms_xmalloc(size), *path, *command;
+
+    memset(text, 'x', size);
+    text[0] = text[size - 2] = '"';
+    text[size - 1] = '\n';
+    path = ms_test_file("payload.json", text, size);
+    command =
+        ms_xasprintf("'%s/musterctl' --fleet m --redis '%s' job enqueue "
+                     "k - --queue q --id one < '%s' > /dev/null 2>&1",
+                     MS_TEST_BIN_DIR, ms_test_redis_url(core->redis), path);
+    CHECK_INT(system(command), ==, 0);
+    text[size - 1] = '\0';
+    CHECK_AT(ms_ctl_json(core->redis, 0, "job show one", NULL), "payload",
+             text);
+    free(command);
+    free(path);
+    free(text);
 }
 
 static TEST(test_delayed_and_unique_jobs)
@@ -877,6 +904,7 @@ int main(void)
         CORE(test_enqueue_prints_id_queue_and_deduplicated),
         CORE(test_enqueue_knows_default_queue_payload_and_kinds),
         CORE(test_a_payload_over_the_limit_is_refused),
+        CORE(test_a_dash_reads_the_payload_from_standard_input),
         CORE(test_delayed_and_unique_jobs),
         CORE(test_a_batch_goes_in_by_queue_and_counts),
         CORE(test_a_large_batch_is_complete_and_in_order),

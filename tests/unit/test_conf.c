@@ -916,7 +916,8 @@ static TEST(test_a_seed_holds_only_what_was_said)
 static TEST(test_queue_set_refuses_unknown_keys_and_bad_values)
 {
     static const char *const cases[][3] = {
-        {"max_worker", "1", "no setting is called 'max_worker'"},
+        {"max_worker", "1", "no setting is called 'max_worker': max_workers "},
+        {"max", "1", " backoff.enabled backoff.base backoff.max "},
         {"name", "x", "no setting is called 'name'"},
         {"backoff", "5s", "no setting is called 'backoff'"},
         {"backoff.bse", "5s", "no setting"},
