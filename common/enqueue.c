@@ -6,6 +6,7 @@
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/status.h"
+#include "common/val.h"
 #include "scripts.h"
 
 static enum ms_err check_number(size_t i, const char *what, int64_t value,
@@ -130,12 +131,6 @@ static void pack_str(msgpack_packer *pk, const char *name, const char *value)
     msgpack_pack_str_with_body(pk, value, strlen(value));
 }
 
-static int write_buf(void *data, const char *bytes, size_t len)
-{
-    ms_buf_add(data, bytes, len);
-    return 0;
-}
-
 /* The options of enqueue.lua as a msgpack map; nothing when all are at their
  * default, which spares the script the work. */
 void ms_new_job_pack_options(const struct ms_new_job *job, struct ms_buf *out)
@@ -161,7 +156,7 @@ void ms_new_job_pack_options(const struct ms_new_job *job, struct ms_buf *out)
         n += ints[i].value != 0;
     if (n == 0)
         return;
-    msgpack_packer_init(&pk, out, write_buf);
+    ms_val_packer_init(&pk, out);
     msgpack_pack_map(&pk, n);
     for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++)
         if (ints[i].value != 0)

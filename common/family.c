@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/status.h"
+#include "common/val.h"
 #include "scripts.h"
 
 /* ---- checks ---- */
@@ -99,12 +100,6 @@ static enum ms_err check_family(const struct ms_family *family,
 
 /* ---- msgpack ---- */
 
-static int write_buf(void *data, const char *bytes, size_t len)
-{
-    ms_buf_add(data, bytes, len);
-    return 0;
-}
-
 /* A map whose fields are written before their number is known. */
 struct map {
     struct ms_buf fields;
@@ -115,7 +110,7 @@ struct map {
 static void map_begin(struct map *map)
 {
     *map = (struct map){.fields = MS_BUF_INIT};
-    msgpack_packer_init(&map->pk, &map->fields, write_buf);
+    ms_val_packer_init(&map->pk, &map->fields);
 }
 
 static void map_bytes(struct map *map, const char *name, const void *bytes,
@@ -145,7 +140,7 @@ static void map_end(struct map *map, struct ms_buf *out)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, out, write_buf);
+    ms_val_packer_init(&pk, out);
     msgpack_pack_map(&pk, map->n);
     ms_buf_add(out, map->fields.data, map->fields.len);
     ms_buf_done(&map->fields);

@@ -288,11 +288,16 @@ static int write_to_buf(void *buf, const char *bytes, size_t len)
     return 0;
 }
 
+void ms_val_packer_init(msgpack_packer *packer, struct ms_buf *out)
+{
+    msgpack_packer_init(packer, out, write_to_buf);
+}
+
 void ms_val_to_msgpack(const msgpack_object *val, struct ms_buf *out)
 {
     msgpack_packer packer;
 
-    msgpack_packer_init(&packer, out, write_to_buf);
+    ms_val_packer_init(&packer, out);
     ms_assert(msgpack_pack_object(&packer, *val) == 0);
 }
 

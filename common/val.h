@@ -45,6 +45,10 @@ void ms_val_to_json(const msgpack_object *val, struct ms_buf *out);
 void ms_val_to_json_pretty(const msgpack_object *val, struct ms_buf *out);
 void ms_val_to_msgpack(const msgpack_object *val, struct ms_buf *out);
 
+/* For what is written without a tree: a packer that appends to `out`, which
+ * must outlive it.  Nothing of it needs freeing. */
+void ms_val_packer_init(msgpack_packer *packer, struct ms_buf *out);
+
 /* Reading a map.  Each returns NULL, or the fallback, where the key is missing
  * or of another type; strings are not NUL-terminated, ms_val_strdup() returns
  * a new one that is. */

@@ -10,12 +10,6 @@
 
 /* ---- reading and writing maps ---- */
 
-static int write_to_buf(void *buf, const char *bytes, size_t len)
-{
-    ms_buf_add(buf, bytes, len);
-    return 0;
-}
-
 static void pack_text(msgpack_packer *to, const char *text)
 {
     msgpack_pack_str(to, strlen(text));
@@ -153,7 +147,7 @@ void ms_import_plan_pack(const struct ms_import_plan *plan, struct ms_buf *out)
 {
     msgpack_packer to;
 
-    msgpack_packer_init(&to, out, write_to_buf);
+    ms_val_packer_init(&to, out);
     msgpack_pack_map(&to, 4);
     pack_text(&to, "manifest");
     ms_manifest_pack(&plan->manifest, &to);
@@ -172,7 +166,7 @@ void ms_import_chunk_pack(const struct ms_import_order *order,
 {
     msgpack_packer to;
 
-    msgpack_packer_init(&to, out, write_to_buf);
+    ms_val_packer_init(&to, out);
     msgpack_pack_map(&to, 13);
     pack_word(&to, "source", order->source);
     pack_text(&to, "manifest");
@@ -335,7 +329,7 @@ void ms_import_result_pack(const struct ms_tally *tally, int64_t took_ms,
 
     snprintf(checksum, sizeof(checksum), "%016llx",
              (unsigned long long)ms_tally_checksum(tally));
-    msgpack_packer_init(&to, out, write_to_buf);
+    ms_val_packer_init(&to, out);
     msgpack_pack_map(&to, 8);
     pack_number(&to, "docs", tally->docs);
     pack_number(&to, "bytes", tally->bytes);

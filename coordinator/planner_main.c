@@ -9,12 +9,6 @@
 #include "coordinator/cutter.h"
 #include "coordinator/planner_wire.h"
 
-static int write_to_buf(void *buf, const char *bytes, size_t len)
-{
-    ms_buf_add(buf, bytes, len);
-    return 0;
-}
-
 static void pack_text(msgpack_packer *pk, const char *text)
 {
     msgpack_pack_str(pk, strlen(text));
@@ -32,7 +26,7 @@ void ms_planner_pack_request(const struct ms_planner_request *request,
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, out, write_to_buf);
+    ms_val_packer_init(&pk, out);
     msgpack_pack_map(&pk, 6);
     pack_number(&pk, "op", request->op);
     pack_number(&pk, "chunk_size", request->chunk_size);
@@ -54,7 +48,7 @@ static void pack_answer(enum ms_err err, const struct ms_error *error,
     msgpack_packer pk;
     size_t i;
 
-    msgpack_packer_init(&pk, out, write_to_buf);
+    ms_val_packer_init(&pk, out);
     msgpack_pack_map(&pk, 5);
     pack_number(&pk, "err", err);
     pack_text(&pk, "why");

@@ -13,6 +13,7 @@
 #include "common/dataset_open.h"
 #include "common/keys.h"
 #include "common/mem.h"
+#include "common/val.h"
 
 #define CHUNK_MIN 4096
 
@@ -253,19 +254,13 @@ static void pack_pair_text(msgpack_packer *to, const char *key,
     pack_text(to, text);
 }
 
-static int buf_write(void *data, const char *bytes, size_t len)
-{
-    ms_buf_add(data, bytes, len);
-    return 0;
-}
-
 void ms_import_payload(const struct ms_ctl *ctl, const struct ms_import *import,
                        const struct ms_dataset *map, struct ms_buf *out)
 {
     const struct ms_conf *conf = ctl->conf;
     msgpack_packer to;
 
-    msgpack_packer_init(&to, out, buf_write);
+    ms_val_packer_init(&to, out);
     msgpack_pack_map(&to, 11);
     pack_pair_text(&to, "source", import->source);
     pack_pair_text(&to, "dataset", import->dataset);
@@ -294,7 +289,7 @@ enum ms_err ms_import_repay(const struct ms_bytes *payload, int64_t max_errors,
         uint32_t n = val.root.via.map.size;
         bool has = ms_val_get(&val.root, "max_errors") != NULL;
 
-        msgpack_packer_init(&to, out, buf_write);
+        ms_val_packer_init(&to, out);
         msgpack_pack_map(&to, has ? n : n + 1);
         for (uint32_t i = 0; i < n; i++) {
             const msgpack_object_kv *pair = &val.root.via.map.ptr[i];

@@ -154,12 +154,6 @@ void ms_dump_job_resume(const struct ms_dump_job *job,
 
 /* ---- report ---- */
 
-static int write_to_buf(void *buf, const char *bytes, size_t len)
-{
-    ms_buf_add(buf, bytes, len);
-    return 0;
-}
-
 static void pack_cursor(int64_t seq, int64_t offset, int64_t read,
                         struct ms_buf *out)
 {
@@ -171,7 +165,7 @@ static void pack_cursor(int64_t seq, int64_t offset, int64_t read,
     size_t i;
 
     ms_buf_clear(out);
-    msgpack_packer_init(&pk, out, write_to_buf);
+    ms_val_packer_init(&pk, out);
     msgpack_pack_map(&pk, MS_COUNT_OF(fields));
     for (i = 0; i < MS_COUNT_OF(fields); i++) {
         msgpack_pack_str(&pk, strlen(fields[i].key));

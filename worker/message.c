@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/val.h"
 #include "worker/frame.h"
 
 /* More in one frame is no checkpoint of ours. */
@@ -19,18 +20,12 @@ struct writer {
     msgpack_packer pack;
 };
 
-static int to_buf(void *buf, const char *bytes, size_t len)
-{
-    ms_buf_add(buf, bytes, len);
-    return 0;
-}
-
 static void begin(struct writer *w, struct ms_buf *out,
                   enum ms_message_type type, size_t items)
 {
     w->out = out;
     w->at = ms_frame_open(out);
-    msgpack_packer_init(&w->pack, out, to_buf);
+    ms_val_packer_init(&w->pack, out);
     msgpack_pack_array(&w->pack, items + 1);
     msgpack_pack_int(&w->pack, (int)type);
 }
