@@ -197,7 +197,8 @@ static enum ms_err poke(struct ms_client *client, const char *verb,
     return err;
 }
 
-/* Until the leader has noted the end of a run that began since. */
+/* Until the leader has noted the end of a run that began since, or a signal
+ * came, which sets the exit code. */
 static enum ms_err run_wait(struct ms_ctl *ctl, const char *name,
                             const struct runs *before, struct ms_error *error)
 {
@@ -211,7 +212,7 @@ static enum ms_err run_wait(struct ms_ctl *ctl, const char *name,
             return err;
         if (ms_client_sleep(ctl->client, RUN_PAUSE_MS)) {
             ctl->exit_code = MS_EXIT_SIGINT;
-            break;
+            return poke(ctl->client, "SREM", name, error);
         }
     }
     poke(ctl->client, "SREM", name, NULL);
@@ -233,11 +234,15 @@ static enum ms_err task_run(struct ms_ctl *ctl, struct ms_error *error)
         err = runs_ask(ctl->client, name, &before, error);
     if (err == MS_OK && before.begun < 0)
         err = ms_error_set(error, MS_ENOENT, "no task '%s'", name);
-    if (err == MS_OK)
+    if (err == MS_OK) {
+        ms_client_sleep(ctl->client, 0); /* from now on Ctrl-C ends no more */
         err = poke(ctl->client, "SADD", name, error);
+    }
     if (err == MS_OK)
         err = run_wait(ctl, name, &before, error);
-    return err == MS_OK ? task_print(ctl, error) : err;
+    if (err != MS_OK || ctl->exit_code != MS_EXIT_OK)
+        return err;
+    return task_print(ctl, error);
 }
 
 const struct ms_command ms_commands_task[] = {

@@ -276,6 +276,27 @@ static TEST(test_configured_schedules_fire_and_their_jobs_run)
     ms_test_fleet_free(fleet);
 }
 
+/* No leader is there to hear of it; whoever does not wait any more does not
+ * want the run either. */
+static TEST(test_an_interrupted_task_run_leaves_no_order)
+{
+    struct ms_test_fleet *fleet = ms_test_fleet_new(NULL, "");
+    struct ms_proc *proc;
+
+    ms_test_cmd(fleet->redis, "HSET ms:{t}:task:cron name cron run_count 1");
+    proc = ms_proc_start((const char *const[]){"musterctl", "--config",
+                                               fleet->conf, "task", "run",
+                                               "cron", NULL},
+                         NULL);
+    WAIT_FOR(60000, ms_test_num(fleet->redis, "SCARD ms:{t}:pokes") == 1);
+    ms_proc_signal(proc, SIGINT);
+    CHECK_INT(ms_proc_wait(proc, 30000), ==, 130);
+    CHECK_STR(ms_proc_stderr(proc), "");
+    CHECK_INT(ms_test_num(fleet->redis, "SCARD ms:{t}:pokes"), ==, 0);
+    ms_proc_free(proc);
+    ms_test_fleet_free(fleet);
+}
+
 /* Killed while a slot is taken and its queue takes no job. */
 static TEST(test_a_leader_killed_between_the_slot_and_its_job)
 {
@@ -341,6 +362,7 @@ int main(void)
         CTL(test_next_tells_the_times_of_a_line),
         RUN(test_a_bad_schedule_is_found_by_check_config),
         RUN(test_configured_schedules_fire_and_their_jobs_run),
+        RUN(test_an_interrupted_task_run_leaves_no_order),
         RUN(test_a_leader_killed_between_the_slot_and_its_job),
         RUN(test_a_frozen_leader_fires_no_slot_again),
     };
