@@ -1,7 +1,7 @@
 /*
  * batch: many jobs from a file of JSON lines, fast and without loss.
  *
- *     read lines --500 a call and queue--> calls --together--> Redis
+ *     read lines --some, a call and queue--> calls --together--> Redis
  *
  * Calls of one window travel together.  Each carries a token that is kept when
  * it has to be sent again, so that a broken connection enqueues nothing twice.
