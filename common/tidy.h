@@ -30,7 +30,7 @@ void ms_unpark_build(struct ms_cmd *cmd, const char *fleet, const char *queue,
                      int64_t epoch, const char *kinds);
 
 /* Goes on stopping or reviving the children of batches that ask for it, at most
- * 100 a call. */
+ * 50 a call. */
 void ms_sweep_batches_build(struct ms_cmd *cmd, const char *fleet,
                             const char *queue, int64_t epoch);
 

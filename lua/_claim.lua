@@ -14,6 +14,8 @@ local BYTES_MAX = 8 * 1024 * 1024
 -- Groups that one claim opens at most in a priority: each is a list of its own
 -- to read and to trim.  Where more of them wait, each gets one turn.
 local GROUPS_MAX = 64
+-- Moving a parked job back costs as much as lending it, and comes on top.
+local UNPARK_MAX = 64
 
 -- One group's list as the claim walks along it: it has come past `used` ids,
 -- `ids` are those behind the first `before`.
@@ -83,6 +85,7 @@ local function sort_job(pick, job)
     end
     if not handles(pick.kinds, job.kind, pick.memo) then
         pick.parks[#pick.parks + 1] = job
+        pick.budget = pick.budget - 1 -- parking costs as much as the look
         return false
     end
     pick.jobs[#pick.jobs + 1] = job
@@ -384,13 +387,15 @@ local function claim(ask, now, c)
         limit = limit, budget = limit + 64,
         group_max = set_default(c[4], 0), room = {},
     }
-    local lent, left = {}, nil
+    local lent, left, is_more_parked = {}, nil, false
     if limit > 0 then
         pick.is_any_parked = call("EXISTS", parked_kinds) == 1
         if pick.is_any_parked then
             -- One more than can be lent: then more is answered, and the pod
             -- comes back for the rest.
-            unpark_handled(ask.kinds, limit + 1, pick.memo)
+            local most = math.min(limit + 1, UNPARK_MAX)
+            is_more_parked =
+                unpark_handled(ask.kinds, most, pick.memo) == UNPARK_MAX
         end
         pick_all(pick)
         lent, left = commit(pick, ask.pod, ask.ttl_ms, ask.held,
@@ -403,7 +408,8 @@ local function claim(ask, now, c)
         left = 0
     end
     left = left or tonumber(call("HGET", depth, "-")) or 0
-    local may_more = left > 0 and (limit <= 0 or pick.group_max == 0 or
+    local may_more = is_more_parked or
+                     left > 0 and (limit <= 0 or pick.group_max == 0 or
                                    pick.may_more)
     if #pick.parks > 0 then
         wake_all() -- who can run them is not known here

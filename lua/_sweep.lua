@@ -29,7 +29,7 @@ local function revive_child(rec, now)
     return {rec.id, rec.priority or 5, rec.group or "-", rec.kind}
 end
 
-local SWEEP_STEP = 100
+local SWEEP_STEP = 50
 
 -- Looks at the open children from number `from` on, SWEEP_STEP at most.  `verb` is
 -- "stop" (those that have not ended) or "revive" (those that are dead).

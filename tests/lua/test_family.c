@@ -373,7 +373,7 @@ static TEST(test_the_leader_stops_scheduled_children_in_steps)
     CHECK_STR(places(core), "500 0 0 1");
     CHECK_INT(ms_core_sweep(core), ==, MS_OK);
     CHECK(core->tidy.more);
-    CHECK_INT(core->tidy.n, ==, 99);
+    CHECK_INT(core->tidy.n, ==, 49);
     while (core->tidy.more)
         CHECK_INT(ms_core_sweep(core), ==, MS_OK);
     CHECK_STR(ms_core_state(core, "b"), "dead");
@@ -419,9 +419,9 @@ static TEST(test_cancel_of_many_leaves_the_rest_to_the_leader)
 
     ms_core_batch(core, 1000, false);
     CHECK_INT(ms_core_cancel(core, "b"), ==, MS_CANCEL_REQUESTED);
-    CHECK_STR(places(core), "900 0 0 100");
+    CHECK_STR(places(core), "950 0 0 50");
     CHECK_INT(ms_core_sweep(core), ==, MS_OK);
-    CHECK_STR(places(core), "800 0 0 200");
+    CHECK_STR(places(core), "900 0 0 100");
     while (core->tidy.more)
         CHECK_INT(ms_core_sweep(core), ==, MS_OK);
     CHECK_STR(ms_core_field(core, "b", "error"), "cancelled by user");
@@ -512,16 +512,16 @@ static TEST(test_a_batch_of_many_is_revived_in_steps)
     while (strcmp(ms_core_state(core, "b"), "dead") != 0)
         CHECK_INT(ms_core_sweep(core), ==, MS_OK);
     CHECK_INT(ms_core_retry(core, "b"), ==, MS_OK);
-    CHECK_STR(places(core), "100 0 0 800");
+    CHECK_STR(places(core), "50 0 0 850");
     /* All that were revived end before the sweep goes on: not the batch. */
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 50; i++)
         end_one(core, MS_FINISH_DONE);
     CHECK_STR(ms_core_state(core, "b"), "waiting");
     CHECK_INT(ms_core_sweep(core), ==, MS_OK);
-    CHECK_STR(places(core), "100 0 100 700");
+    CHECK_STR(places(core), "50 0 50 800");
     while (core->tidy.more)
         CHECK_INT(ms_core_sweep(core), ==, MS_OK);
-    CHECK_STR(places(core), "800 0 100 0");
+    CHECK_STR(places(core), "850 0 50 0");
     CHECK_STR(ms_core_field(core, "b", "phase"), "sealed");
 }
 

@@ -346,7 +346,7 @@ static TEST(test_children_go_in_steps)
         next = ms_core_children(core, "p", false, next, &err);
         CHECK_INT(err, ==, MS_OK);
         n += core->n_changed;
-        CHECK_INT(steps, <, 11);
+        CHECK_INT(steps, <, 21);
     }
     CHECK_INT(n, ==, 1000);
     CHECK_STR(places(core), "0 0 0 1000");
