@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 import uuid
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 # Redis starts, fails over or is busy: the same call may pass in a moment.
 PASSING = ("LOADING", "READONLY", "MASTERDOWN", "BUSY", "TRYAGAIN")
@@ -30,8 +30,8 @@ class Muster:
             sock = socket.create_connection(address, timeout=5)
         self.link = sock.makefile("rwb")
         if self.url.password:
-            user = self.url.username or "default"
-            self.call("AUTH", user, self.url.password)
+            user = unquote(self.url.username or "default")
+            self.call("AUTH", user, unquote(self.url.password))
         if self.url.scheme != "unix" and self.url.path.strip("/"):
             self.call("SELECT", self.url.path.strip("/"))
 
