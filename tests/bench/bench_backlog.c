@@ -460,6 +460,20 @@ static void spawn(struct bench *b, const char *parent, int64_t first)
     run_ok(b, "spawn 200", &cmd);
 }
 
+/* All children of a parent, step by step. */
+static void children(struct bench *b, const char *what, const char *parent,
+                     bool revive)
+{
+    struct ms_cmd cmd = MS_CMD_INIT;
+    int64_t next = 0, n;
+
+    while (next >= 0) {
+        ms_children_build(&cmd, FLEET, QUEUE, parent, 1, revive, next);
+        ms_assert(ms_children_parse(run(b, &cmd), &next, &n, NULL) == MS_OK);
+        note(b, what);
+    }
+}
+
 static void measure_parents(struct bench *b)
 {
     struct ms_cmd cmd = MS_CMD_INIT;
@@ -476,18 +490,9 @@ static void measure_parents(struct bench *b)
         run_ok(b, NULL, &cmd);
         for (int64_t first = 0; first < 1000; first += MS_SPAWN_MAX)
             spawn(b, id, first);
-        for (int64_t from = 0; from < 1000; from += 100) {
-            ms_children_build(&cmd, FLEET, QUEUE, id, 1, false, from);
-            run_ok(b, "children, a step of 100 stopped", &cmd);
-        }
-        for (int64_t from = 0; from < 1000; from += 100) {
-            ms_children_build(&cmd, FLEET, QUEUE, id, 1, true, from);
-            run_ok(b, "children, a step of 100 revived", &cmd);
-        }
-        for (int64_t from = 0; from < 1000; from += 100) {
-            ms_children_build(&cmd, FLEET, QUEUE, id, 1, false, from);
-            run_ok(b, NULL, &cmd);
-        }
+        children(b, "children, a step stopped", id, false);
+        children(b, "children, a step revived", id, true);
+        children(b, NULL, id, false);
         ms_conclude_build(&cmd, FLEET, QUEUE, id, 1, false, "no", 2);
         run_ok(b, "conclude", &cmd);
         for (int k = 0; k < 3; k++) {
