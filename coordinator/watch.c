@@ -7,8 +7,10 @@
 #include "common/mem.h"
 #include "coordinator/gate.h"
 
-#define EVERY_MS   250
-#define A_QUEUE_MS 2 /* so many queues, so many pauses of this length */
+#define EVERY_MS 250
+/* So many queues, so many pauses of this length: a fleet of hundreds must not
+ * cost Redis thousands of commands a second for the sake of looking. */
+#define A_QUEUE_MS 20
 
 struct ms_watch {
     struct ev_loop *loop;
