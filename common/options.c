@@ -104,19 +104,22 @@ enum ms_options_result ms_options_parse(const char *program,
 enum ms_exit ms_options_load(const char *program,
                              const struct ms_options *options,
                              ms_options_check_fn *check,
+                             ms_options_check_fn *check_only,
                              struct ms_conf **out_conf)
 {
     struct ms_conf *conf = NULL;
     struct ms_error error;
     enum ms_err err = ms_conf_load(&options->flags, environ, &conf, &error);
 
+    if (options->check_config)
+        check = check_only;
+    if (err == MS_OK && check != NULL)
+        err = check(conf, &error);
     if (err == MS_OK && options->check_config) {
         printf("%s: the configuration is good\n", program);
         ms_conf_free(conf);
         return MS_EXIT_OK;
     }
-    if (err == MS_OK && check != NULL)
-        err = check(conf, &error);
     if (err != MS_OK) {
         ms_complain(program, "%s", error.text);
         ms_conf_free(conf);

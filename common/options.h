@@ -43,13 +43,15 @@ enum ms_options_result ms_options_parse(const char *program,
 /* Loads the configuration by these flags and the environment, and configures
  * the log by it.  MS_EXIT_NONE, and the caller frees *out_conf; or the code to
  * exit with: MS_EXIT_MISUSED where something is wrong with it, MS_EXIT_OK for
- * --check-config.  `check` is what this program demands besides, when it is to
- * run; NULL: nothing. */
+ * --check-config.  `check` is what this program demands besides when it is to
+ * run, `check_only` what --check-config looks at besides, which a start would
+ * find by itself; NULL: nothing. */
 typedef enum ms_err ms_options_check_fn(const struct ms_conf *conf,
                                         struct ms_error *error);
 enum ms_exit ms_options_load(const char *program,
                              const struct ms_options *options,
                              ms_options_check_fn *check,
+                             ms_options_check_fn *check_only,
                              struct ms_conf **out_conf);
 
 /* "program: text" on standard error. */

@@ -69,7 +69,7 @@ int main(int argc, char **argv)
         break;
     }
     signal(SIGPIPE, SIG_IGN); /* a peer that closes is an error, no end */
-    code = ms_options_load(PROGRAM, &options, NULL, &conf);
+    code = ms_options_load(PROGRAM, &options, NULL, NULL, &conf);
     if (code == MS_EXIT_NONE)
         code = run(conf);
     ms_conf_free(conf);

@@ -65,7 +65,8 @@ int main(int argc, char **argv)
     case MS_OPTIONS_RUN:
         break;
     }
-    code = ms_options_load(PROGRAM, &options, ms_conf_check_worker, &conf);
+    code = ms_options_load(PROGRAM, &options, ms_conf_check_worker,
+                           ms_worker_check_handlers, &conf);
     if (code == MS_EXIT_NONE)
         code =
             run(conf, options.flags.config != NULL ? options.flags.config

@@ -470,6 +470,16 @@ static enum ms_err make_routes(const struct ms_conf *conf,
     return err;
 }
 
+enum ms_err ms_worker_check_handlers(const struct ms_conf *conf,
+                                     struct ms_error *error)
+{
+    struct ms_routes *routes = NULL;
+    enum ms_err err = make_routes(conf, &routes, error);
+
+    ms_routes_free(routes);
+    return err;
+}
+
 enum ms_err ms_worker_new(struct ev_loop *loop, const struct ms_conf *conf,
                           const char *conf_path, struct ms_worker **out_worker,
                           struct ms_error *error)

@@ -20,6 +20,11 @@
 
 struct ms_worker;
 
+/* Can it run what the configuration says?  Loads the plug-ins in a child, and
+ * finds kinds that two sources claim.  MS_EINVAL names them. */
+enum ms_err ms_worker_check_handlers(const struct ms_conf *conf,
+                                     struct ms_error *error);
+
 /* Borrows conf and conf_path (what children read; NULL: no file). */
 enum ms_err ms_worker_new(struct ev_loop *loop, const struct ms_conf *conf,
                           const char *conf_path, struct ms_worker **out_worker,

@@ -134,6 +134,22 @@ static TEST(test_a_mistake_in_the_file_is_named_by_its_line)
     free(text);
 }
 
+/* What the start would refuse is found before it. */
+static TEST(test_check_config_finds_kinds_of_two_pools)
+{
+    static const char yaml[] = "fleet: t\nworker: { queues: [q] }\npools:\n"
+                               "  - { kinds: [a.x], argv: [true] }\n"
+                               "  - { kinds: [a.x], argv: [true] }\n";
+    char *path = ms_test_file("pools.yaml", yaml, strlen(yaml)), *text = NULL;
+    const char *argv[] = {"muster-worker", "--config", path, "--check-config",
+                          NULL};
+
+    CHECK_INT(ms_proc_run(argv, NULL, NULL, &text), ==, 2);
+    CHECK_CONTAINS(text, "a.x");
+    free(text);
+    free(path);
+}
+
 static TEST(test_a_worker_without_queues_refuses)
 {
     char *text;
@@ -770,6 +786,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(test_a_mistake_in_the_file_is_named_by_its_line),
+        RUN(test_check_config_finds_kinds_of_two_pools),
         RUN(test_a_worker_without_queues_refuses),
         RUN(test_a_redis_url_that_is_not_built_in_is_refused),
         RUN(test_an_address_that_is_taken_is_an_error),

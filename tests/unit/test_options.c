@@ -150,7 +150,7 @@ static enum ms_exit load(const char *yaml, bool check_config,
     enum ms_exit code;
 
     capture_start(capture);
-    code = ms_options_load("muster-x", &options, check, out_conf);
+    code = ms_options_load("muster-x", &options, check, NULL, out_conf);
     capture_stop(capture);
     free(path);
     return code;
@@ -179,7 +179,7 @@ static TEST(test_a_missing_file_is_misuse)
     enum ms_exit code;
 
     capture_start(&capture);
-    code = ms_options_load("muster-x", &options, NULL, &conf);
+    code = ms_options_load("muster-x", &options, NULL, NULL, &conf);
     capture_stop(&capture);
     CHECK_INT(code, ==, MS_EXIT_MISUSED);
     CHECK_CONTAINS(capture.text[1], "cannot open '/nowhere/o.yaml'");
