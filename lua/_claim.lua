@@ -15,7 +15,7 @@ local BYTES_MAX = 8 * 1024 * 1024
 -- to read and to trim.  Where more of them wait, each gets one turn.
 local GROUPS_MAX = 64
 -- Moving a parked job back costs as much as lending it, and comes on top.
-local UNPARK_MAX = 64
+local UNPARK_MAX = 32
 
 -- One group's list as the claim walks along it: it has come past `used` ids,
 -- `ids` are those behind the first `before`.
@@ -85,7 +85,7 @@ local function sort_job(pick, job)
     end
     if not handles(pick.kinds, job.kind, pick.memo) then
         pick.parks[#pick.parks + 1] = job
-        pick.budget = pick.budget - 1 -- parking costs as much as the look
+        pick.budget = pick.budget - 2 -- parking costs more than the look
         return false
     end
     pick.jobs[#pick.jobs + 1] = job
@@ -367,7 +367,7 @@ local function claim(ask, now, c)
         first_end = first_score(leases)
     end
     if first_due and first_due <= now then
-        promote(now, 64)
+        promote(now, 32)
         first_due = first_score(scheduled)
     end
     local cap = set_default(c[1], 1)
