@@ -105,7 +105,7 @@ static enum ms_err doc_write(struct ms_ctl *ctl, const char *queue,
                              struct ms_error *error)
 {
     struct ms_names names = {0};
-    struct span span;
+    struct span span = {0};
     enum ms_err err = names_read(ctl, queue, &names, error);
 
     if (err == MS_OK)
