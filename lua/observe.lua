@@ -17,9 +17,9 @@ Returns  {"ok"}
 ]]
 -- @include queue
 -- @include now
+-- @include minute
 local reported, minutes = KEYS[STANDING + 1], KEYS[STANDING + 2]
 local KEEP_NUMBER_MS = 600000
-local KEEP_MINUTE_MS = 7200000 -- for a roll that is late: two hours
 
 local number, pod, n_events = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 if number <= (tonumber(call("GET", reported)) or 0) then

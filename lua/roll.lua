@@ -22,10 +22,10 @@ minute; the rest is what the totals grew by since the line before.
 -- @include now
 -- @include epoch
 -- @include histogram
+-- @include minute
 local minutes, rolled = KEYS[STANDING + 1], KEYS[STANDING + 2]
 local LINES_MAX, LOOK_MAX = 20, 200
 local KEEP_S = 31 * 86400
-local KEEP_MINUTE_MS = 7200000 -- as observe.lua does
 local SETTLE_MS = 5000 -- pods tell about a second later
 local TOTALS = {"dead", "cancelled", "crashed", "enqueued"}
 
