@@ -11,7 +11,7 @@
 #include "common/mem.h"
 #include "worker/child.h"
 
-static void shut(int *fd)
+void ms_launched_shut(int *fd)
 {
     if (*fd >= 0)
         close(*fd);
@@ -27,10 +27,10 @@ struct pipes {
 static void pipes_close(struct pipes *pipes)
 {
     for (int i = 0; i < 2; i++) {
-        shut(&pipes->in[i]);
-        shut(&pipes->out[i]);
-        shut(&pipes->err[i]);
-        shut(&pipes->failed[i]);
+        ms_launched_shut(&pipes->in[i]);
+        ms_launched_shut(&pipes->out[i]);
+        ms_launched_shut(&pipes->err[i]);
+        ms_launched_shut(&pipes->failed[i]);
     }
 }
 
@@ -101,10 +101,10 @@ static int fork_program(struct ms_slot_child *child,
         become(launch, pipes, slot);
     setpgid(pid, pid); /* whoever of us two comes first */
     name_in_lane(child, launch->standing, pid);
-    shut(&pipes->in[0]);
-    shut(&pipes->out[1]);
-    shut(&pipes->err[1]);
-    shut(&pipes->failed[1]);
+    ms_launched_shut(&pipes->in[0]);
+    ms_launched_shut(&pipes->out[1]);
+    ms_launched_shut(&pipes->err[1]);
+    ms_launched_shut(&pipes->failed[1]);
     why = why_not_started(pipes);
     if (why != 0) {
         name_in_lane(child, launch->standing, 0);
@@ -185,8 +185,8 @@ int ms_launched_reap(struct ms_slot_child *child, int standing,
 
 void ms_launched_close(struct ms_launched *run)
 {
-    shut(&run->in);
-    shut(&run->out);
-    shut(&run->err);
-    shut(&run->pidfd);
+    ms_launched_shut(&run->in);
+    ms_launched_shut(&run->out);
+    ms_launched_shut(&run->err);
+    ms_launched_shut(&run->pidfd);
 }

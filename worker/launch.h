@@ -56,3 +56,6 @@ void ms_launched_term(const struct ms_launched *run);
 int ms_launched_reap(struct ms_slot_child *child, int standing,
                      struct ms_launched *run);
 void ms_launched_close(struct ms_launched *run);
+
+/* Closes one of its descriptors, if it is open, and makes it -1. */
+void ms_launched_shut(int *fd);

@@ -53,13 +53,6 @@ struct call {
     char broken[sizeof(((struct ms_error *)NULL)->text)]; /* "": it is not */
 };
 
-static void shut(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 /* The first reason stands: what follows is its consequence. */
 static void break_off(struct call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -107,7 +100,7 @@ static enum ms_err start_child(struct call *call, struct ms_error *error)
     if (err == MS_OK)
         err = ms_launch(call->ctx->child, &call->launch, &call->child->run,
                         error);
-    shut(&call->launch.cwd_fd);
+    ms_launched_shut(&call->launch.cwd_fd);
     ms_child_env_free(env);
     call->launch.env = NULL;
     return err;
@@ -124,7 +117,7 @@ static bool take_stderr(struct ms_pool_child *child)
         child->run.err < 0 ? 0 : read(child->run.err, bytes, sizeof(bytes));
 
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        shut(&child->run.err);
+        ms_launched_shut(&child->run.err);
     if (n <= 0)
         return false;
     ms_tail_add(&child->tail, bytes, (size_t)n);
@@ -231,7 +224,7 @@ static bool take_stdout(struct call *call)
         child->read.len += (size_t)n;
         take_lines(call);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        shut(&child->run.out);
+        ms_launched_shut(&child->run.out);
     }
     return n > 0;
 }
@@ -247,7 +240,8 @@ static void feed(struct call *call)
     if (n > 0)
         call->sent += (size_t)n;
     else if (n < 0 && errno != EAGAIN && errno != EINTR)
-        shut(&run->in); /* it may be about to exit: that says more */
+        /* It may be about to exit: that says more. */
+        ms_launched_shut(&run->in);
 }
 
 /* How it ended, where it has. */

@@ -25,13 +25,6 @@ struct run {
     int64_t deadline_ms, kill_ms; /* kill_ms 0: TERM was not sent */
 };
 
-static void shut(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 /* ---- while it runs ---- */
 
 /* Returns how much came; closes the pipe at its end. */
@@ -45,7 +38,7 @@ static size_t drain_once(struct run *run)
         return (size_t)n;
     }
     if (n == 0 || (errno != EAGAIN && errno != EINTR))
-        shut(&run->run.out);
+        ms_launched_shut(&run->run.out);
     return 0;
 }
 
@@ -59,7 +52,8 @@ static void feed_once(struct run *run)
         run->in_at += (size_t)n;
     if (run->in_at == program->in_len ||
         (n < 0 && errno != EAGAIN && errno != EINTR))
-        shut(&run->run.in); /* all is read, or it does not want it */
+        /* All is read, or it does not want it. */
+        ms_launched_shut(&run->run.in);
 }
 
 static void send_term(struct run *run, int64_t now_ms)
